@@ -1,0 +1,16 @@
+export { type Config, ConfigError, parseConfig, type Slice, slice, type Values, type Variables } from './config.js';
+export { configMarkdown, envExample } from './document.js';
+export { Secret } from './secret.js';
+export {
+  choice,
+  family,
+  flag,
+  integer,
+  list,
+  optional,
+  secret,
+  secretUrl,
+  text,
+  url,
+  type Variable,
+} from './variable.js';
