@@ -1,0 +1,83 @@
+import pg from 'pg';
+import { isAppError } from '#infra/kernel';
+import { fail } from './replicas.errors.js';
+
+/** Dates without a time stay text ('YYYY-MM-DD'): a Date would shift them by the machine's zone. */
+pg.types.setTypeParser(pg.types.builtins.DATE, (text) => text);
+
+export interface PoolOptions {
+  readonly min: number;
+  readonly max: number;
+  readonly acquireTimeoutMs: number;
+  readonly queueLimit: number;
+  readonly idleTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly applicationName: string;
+}
+
+export interface PoolCounts {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+const idleInTransactionTimeoutMs = 10_000;
+const maxUses = 7_500;
+const maxLifetimeS = 1_800;
+const keepAliveInitialDelayMs = 10_000;
+const retryAfterMs = 1_000;
+
+/** Connections of one role to one server. Clients are pipelined: COPY and cursors are refused by them. */
+export class NodePool {
+  readonly #pool: pg.Pool;
+
+  constructor(
+    url: string,
+    private readonly options: PoolOptions,
+    onError: (error: Error) => void,
+  ) {
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      pipeline: true,
+      min: options.min,
+      max: options.max,
+      idleTimeoutMillis: options.idleTimeoutMs,
+      connectionTimeoutMillis: options.acquireTimeoutMs,
+      maxUses,
+      maxLifetimeSeconds: maxLifetimeS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveInitialDelayMs,
+      application_name: options.applicationName,
+      statement_timeout: options.statementTimeoutMs,
+      idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+    });
+    this.#pool.on('error', onError);
+  }
+
+  /**
+   * A connection that the caller must give back with `release()`, or `release(true)` when its state is unknown.
+   * Throws database.pool_exhausted when nobody gives one back in time or too many wait, database.unreachable when the
+   * server does not answer.
+   */
+  async connect(): Promise<pg.PoolClient> {
+    const { idleCount, totalCount, waitingCount } = this.#pool;
+    if (idleCount === 0 && totalCount >= this.options.max && waitingCount >= this.options.queueLimit)
+      throw fail('database.pool_exhausted', { internal: 'too many waiters', retryAfterMs });
+    try {
+      return await this.#pool.connect();
+    } catch (cause) {
+      if (isAppError(cause)) throw cause;
+      const exhausted = this.#pool.totalCount >= this.options.max && this.#pool.idleCount === 0;
+      throw fail(exhausted ? 'database.pool_exhausted' : 'database.unreachable', { cause, retryAfterMs });
+    }
+  }
+
+  counts(): PoolCounts {
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  /** Waits for the connections that are out. */
+  async end(): Promise<void> {
+    await this.#pool.end();
+  }
+}

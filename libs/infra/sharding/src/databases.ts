@@ -1,0 +1,104 @@
+import type { Secret, Values } from '#infra/config';
+import type { Clock } from '#infra/kernel';
+import { databaseConfig, NodePool, ReplicaSet } from '#infra/replicas';
+import { shardingConfig } from './sharding.config.js';
+import { fail } from './sharding.errors.js';
+
+export type ShardingConfig = Values<typeof shardingConfig.variables>;
+export type DatabaseConfig = Values<typeof databaseConfig.variables>;
+
+const relayPoolMax = 4;
+
+export interface DatabasesOptions {
+  readonly sharding: ShardingConfig;
+  readonly database: DatabaseConfig;
+  readonly applicationName: string;
+  readonly clock: Clock;
+  /** A connection died while idle; the pool replaces it. */
+  readonly onIdleError: (database: string, error: Error) => void;
+}
+
+/** Every pool of the process: the directory, each shard with its replicas, and the relay's own pools, opened when asked for. */
+export class Databases {
+  readonly directory: ReplicaSet;
+  readonly #shards: ReadonlyMap<string, ReplicaSet>;
+  readonly #relays = new Map<string, NodePool>();
+  readonly #urls: ReadonlyMap<string, Secret>;
+
+  constructor(private readonly options: DatabasesOptions) {
+    const { sharding, clock } = options;
+    const urls = new Map<string, Secret>([[directoryName, sharding.directoryUrl]]);
+    const shards = new Map<string, ReplicaSet>();
+    sharding.shardUrls.forEach((url, index) => {
+      if (!url) return;
+      const id = `shard-${index + 1}`;
+      const replicas = (sharding.shardReplicas[index] ?? []).map((r) => this.#replicaPool(id, r));
+      urls.set(id, url);
+      shards.set(id, new ReplicaSet(this.#primaryPool(id, url), replicas, clock));
+    });
+    this.directory = new ReplicaSet(this.#primaryPool(directoryName, sharding.directoryUrl), [], clock);
+    this.#shards = shards;
+    this.#urls = urls;
+  }
+
+  get shardIds(): readonly string[] {
+    return [...this.#shards.keys()];
+  }
+
+  shard(id: string): ReplicaSet {
+    const found = this.#shards.get(id);
+    if (!found) throw fail('shard.unavailable', { internal: `${id} is not configured`, retryAfterMs: 5_000 });
+    return found;
+  }
+
+  /** The pool of role praxis_relay on one database. */
+  relay(database: string): NodePool {
+    const known = this.#relays.get(database);
+    if (known) return known;
+    const appUrl = this.#urls.get(database);
+    if (!appUrl) throw fail('shard.unavailable', { internal: `${database} is not configured` });
+    const url = new URL(appUrl.reveal());
+    url.username = 'praxis_relay';
+    url.password = encodeURIComponent(this.options.sharding.relayPassword.reveal());
+    const pool = this.#pool(database, 'relay', url.toString(), 0, relayPoolMax);
+    this.#relays.set(database, pool);
+    return pool;
+  }
+
+  watchReplicas(): void {
+    for (const set of this.#shards.values()) set.watch();
+  }
+
+  counts() {
+    return Object.fromEntries([
+      [directoryName, this.directory.counts()],
+      ...[...this.#shards].map(([id, set]) => [id, set.counts()] as const),
+    ]);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([this.directory, ...this.#shards.values(), ...this.#relays.values()].map((pool) => pool.end()));
+  }
+
+  #primaryPool(database: string, url: Secret): NodePool {
+    const { poolMin, poolMax } = this.options.database;
+    return this.#pool(database, 'primary', url.reveal(), poolMin, poolMax);
+  }
+
+  #replicaPool(database: string, url: Secret): NodePool {
+    const { replicaPoolMin, replicaPoolMax } = this.options.database;
+    return this.#pool(database, 'replica', url.reveal(), replicaPoolMin, replicaPoolMax);
+  }
+
+  #pool(database: string, role: string, url: string, min: number, max: number): NodePool {
+    const { acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs } = this.options.database;
+    const applicationName = `${this.options.applicationName}:${role}:${database}`;
+    return new NodePool(
+      url,
+      { min, max, acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs, applicationName },
+      (error) => this.options.onIdleError(database, error),
+    );
+  }
+}
+
+export const directoryName = 'directory';

@@ -1,0 +1,51 @@
+import type { Context, TenantContext } from '#infra/kernel';
+
+/** Rows come back with timestamptz as Date, date as 'YYYY-MM-DD' text, bigint and numeric as text, bytea as Buffer. */
+export interface ReadDb {
+  /** One statement. Statements sent without awaiting each other travel in one flight and run in order. */
+  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+}
+
+export interface WriteDb extends ReadDb {
+  /** One statement; the number of rows it changed. */
+  execute(sql: string, parameters?: readonly unknown[]): Promise<number>;
+  /**
+   * One statement whose rows nobody needs: it travels with whatever is sent next, and when it fails the transaction
+   * fails with its error.
+   */
+  send(sql: string, parameters?: readonly unknown[]): void;
+  /** Runs `fn` under a savepoint; where it answers undefined, all it wrote is undone and its locks are freed. */
+  attempt<T>(fn: () => Promise<T | undefined>): Promise<T | undefined>;
+}
+
+/** A Context inside one tenant's transaction: the only place where a repository finds a database. */
+export interface ReadContext extends TenantContext {
+  readonly db: ReadDb;
+}
+export interface WriteContext extends TenantContext {
+  readonly db: WriteDb;
+  /** Runs `fn` when, and only when, the transaction has committed: for nudges and invalidations that may be lost. */
+  afterCommit(fn: () => void): void;
+}
+
+/** A system worker inside one database, as role praxis_relay: it sees the rows of every tenant in the tables named for it. */
+export interface SystemContext extends Context {
+  readonly database: string;
+  readonly db: WriteDb;
+}
+
+export interface ReadOptions {
+  /** `replica` where the newest write of this user may be waited for but the newest of others need not be seen. */
+  readonly from?: 'primary' | 'replica';
+}
+
+/** Verbs over one place: a tenant's shard, or the tenant's rows in the directory. */
+export interface TenantDatabase {
+  read<T>(ctx: TenantContext, fn: (tx: ReadContext) => Promise<T>, options?: ReadOptions): Promise<T>;
+  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+  /**
+   * As `write`, and consumes the Context's Idempotency-Key, if it has one: the answer of `fn` (JSON) is stored in the
+   * same transaction, and the next call with that key and the same body gets it without running `fn`.
+   */
+  writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+}

@@ -1,0 +1,77 @@
+import { newId, type TenantContext } from '#infra/kernel';
+import { openTestDatabases, type TestDatabases } from '#infra/testing';
+
+let db: TestDatabases;
+beforeAll(async () => {
+  db = await openTestDatabases();
+});
+afterEach(() => db.thawReplica());
+afterAll(() => db?.close());
+
+const write = (ctx: TenantContext, key: string) =>
+  db.sharding.write(ctx, (tx) =>
+    tx.db.execute(
+      `insert into outbox (tenant_id, id, kind, name, key, payload, request_id, created_at, next_at)
+       values ($1, $2, 'fact', 'test', $3, '{}', 'r', $4, $4)`,
+      [tx.tenant.id, newId(), key, new Date(db.clock.now())],
+    ),
+  );
+const readReplica = (ctx: TenantContext) =>
+  db.sharding.read(
+    ctx,
+    async (tx) => {
+      const rows = await tx.db.query<{ key: string; replica: boolean }>(
+        'select key, pg_is_in_recovery() as replica from outbox order by id',
+      );
+      const [where] = await tx.db.query<{ replica: boolean }>('select pg_is_in_recovery() as replica');
+      return { keys: rows.map((row) => row.key), replica: where?.replica };
+    },
+    { from: 'replica' },
+  );
+const asSomeoneElse = (ctx: TenantContext): TenantContext => ({ ...ctx, actor: { kind: 'system', name: newId() } });
+const replicaAnswers = (ctx: TenantContext) =>
+  waitUntil(async () => {
+    await db.databases.shard('shard-1').poll();
+    return (await readReplica(asSomeoneElse(ctx))).replica === true;
+  });
+
+describe('a read that asks for a replica', () => {
+  it('goes to the primary until the replica has proved itself, then to the replica', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    expect((await readReplica(ctx)).replica).toBe(false);
+    await replicaAnswers(ctx);
+  });
+
+  it('never misses what its own user wrote, 200 times with replay frozen', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    await db.freezeReplica();
+    for (let n = 0; n < 200; n += 1) {
+      await write(ctx, `w${n}`);
+      expect((await readReplica(ctx)).keys.at(-1)).toBe(`w${n}`);
+    }
+  });
+
+  it('may show others the past that the replica stands at', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    await db.freezeReplica();
+    await write(ctx, 'new');
+    expect(await readReplica(asSomeoneElse(ctx))).toEqual({ keys: [], replica: true });
+    expect(await readReplica(ctx)).toEqual({ keys: ['new'], replica: false });
+  });
+
+  it('is answered by the primary on a shard without replicas', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-2' });
+    await write(ctx, 'here');
+    expect(await readReplica(ctx)).toEqual({ keys: ['here'], replica: false });
+  });
+});
+
+async function waitUntil(check: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!(await check())) {
+    if (performance.now() > end) throw new Error('it did not happen in time');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,22 @@
+import { defineErrors } from '#infra/kernel';
+
+export const fail = defineErrors({
+  'tenant.not_found': { kind: 'not_found', public: 'There is no such organisation.' },
+  'tenant.slug_taken': { kind: 'conflict', public: 'Another organisation has this short name.' },
+  'tenant.moving': {
+    kind: 'unavailable',
+    public: 'The data of this organisation is being moved. Try again in a moment.',
+  },
+  'shard.unavailable': { kind: 'unavailable', public: 'The data of this organisation cannot be reached right now.' },
+  'database.aborted': { kind: 'internal', public: 'The request could not be completed.' },
+  'database.timeout': { kind: 'timeout', public: 'The request took too long and was cancelled. Nothing was changed.' },
+  'database.schema_outdated': { kind: 'internal', public: 'The service is not ready.' },
+  'idempotency.in_progress': {
+    kind: 'conflict',
+    public: 'A request with this Idempotency-Key is still being worked on. Repeat it in a moment.',
+  },
+  'idempotency.mismatch': {
+    kind: 'invalid',
+    public: 'This Idempotency-Key was used for a different request.',
+  },
+});

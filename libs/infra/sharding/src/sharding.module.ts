@@ -1,0 +1,62 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { TenantCrypto, TenantKeyStore } from '#infra/crypto';
+import { type Clock, systemClock } from '#infra/kernel';
+import { RedisConnections } from '#infra/redis';
+import { WritePositions } from '#infra/replicas';
+import { Log } from '#infra/telemetry';
+import { type DatabaseConfig, Databases, type ShardingConfig } from './databases.js';
+import { DirectoryKeys } from './directory-keys.js';
+import { Sharding } from './sharding.js';
+import { Tenants } from './tenants.js';
+
+export interface ShardingModuleOptions {
+  readonly sharding: ShardingConfig;
+  readonly database: DatabaseConfig;
+  /** First part of application_name in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly clock?: Clock;
+}
+
+/** Global. Needs the global modules of telemetry, crypto and redis beside it; gives crypto its store of keys. */
+@Global()
+@Module({})
+export class ShardingModule {
+  static forRoot({ clock = systemClock, ...config }: ShardingModuleOptions): DynamicModule {
+    return {
+      module: ShardingModule,
+      providers: [
+        {
+          provide: Databases,
+          inject: [Log],
+          useFactory: (log: Log) =>
+            new Databases({
+              ...config,
+              clock,
+              onIdleError: (database, error) => log.warn('database.connection_lost', { database, error }),
+            }),
+        },
+        { provide: TenantKeyStore, inject: [Databases], useFactory: (d: Databases) => new DirectoryKeys(d) },
+        {
+          provide: WritePositions,
+          inject: [RedisConnections],
+          useFactory: (r: RedisConnections) => new WritePositions(r),
+        },
+        { provide: Tenants, inject: [Databases], useFactory: (d: Databases) => new Tenants(d, clock) },
+        {
+          provide: Sharding,
+          inject: [Databases, Tenants, WritePositions, TenantCrypto],
+          useFactory: (databases: Databases, tenants: Tenants, positions: WritePositions, crypto: TenantCrypto) =>
+            new Sharding({
+              databases,
+              tenants,
+              positions,
+              crypto,
+              clock,
+              statementTimeoutMs: config.database.statementTimeoutMs,
+            }),
+        },
+      ],
+      exports: [Databases, TenantKeyStore, Sharding],
+    };
+  }
+}

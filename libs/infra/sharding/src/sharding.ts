@@ -1,0 +1,105 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { TenantCrypto } from '#infra/crypto';
+import type { Clock, Context, TenantContext } from '#infra/kernel';
+import type { WritePositions } from '#infra/replicas';
+import { type Databases, directoryName } from './databases.js';
+import type { ReadContext, ReadOptions, SystemContext, TenantDatabase, WriteContext } from './db.js';
+import { RoutedDatabase } from './tenant-database.js';
+import type { Tenants } from './tenants.js';
+import { transact } from './transaction.js';
+
+export interface ShardResult<T> {
+  readonly database: string;
+  readonly value?: T;
+  readonly error?: unknown;
+}
+
+export interface ShardingParts {
+  readonly databases: Databases;
+  readonly tenants: Tenants;
+  readonly positions: WritePositions;
+  readonly crypto: TenantCrypto;
+  readonly clock: Clock;
+  readonly statementTimeoutMs: number;
+}
+
+/** The only way to a database. It hands out callbacks, never handles: a connection cannot be forgotten. */
+@Injectable()
+export class Sharding implements TenantDatabase, OnApplicationShutdown {
+  /** The tenant's own rows in the directory: users, sessions, keys. */
+  readonly directory: TenantDatabase;
+  readonly tenants: Tenants;
+  readonly #shards: RoutedDatabase;
+  readonly #databases: Databases;
+
+  constructor({ databases, tenants, ...parts }: ShardingParts) {
+    this.tenants = tenants;
+    this.#databases = databases;
+    this.directory = new RoutedDatabase({
+      ...parts,
+      locate: () => ({ database: directoryName, set: databases.directory, epoch: 0 }),
+    });
+    this.#shards = new RoutedDatabase({
+      ...parts,
+      locate: async ({ tenant }, fresh) => {
+        const { shardId, epoch } = fresh ? await tenants.reload(tenant.id) : await tenants.byId(tenant.id);
+        return { database: shardId, set: databases.shard(shardId), epoch };
+      },
+    });
+  }
+
+  read<T>(ctx: TenantContext, fn: (tx: ReadContext) => Promise<T>, options?: ReadOptions): Promise<T> {
+    return this.#shards.read(ctx, fn, options);
+  }
+
+  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+    return this.#shards.write(ctx, fn);
+  }
+
+  writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+    return this.#shards.writeOnce(ctx, fn);
+  }
+
+  /**
+   * One transaction on each shard, and on the directory when asked, as role praxis_relay: for system workers, in the
+   * tables that are opened to them. A database that fails is named in the results and stops no other.
+   */
+  async eachShard<T>(
+    ctx: Context,
+    fn: (system: SystemContext) => Promise<T>,
+    options: { readonly directory?: boolean } = {},
+  ): Promise<ShardResult<T>[]> {
+    const names = [...(options.directory ? [directoryName] : []), ...this.#databases.shardIds];
+    return Promise.all(
+      names.map(async (database) => {
+        try {
+          const { value } = await transact(this.#databases.relay(database), 'write', null, (db) =>
+            fn({ ...ctx, database, db }),
+          );
+          return { database, value };
+        } catch (error) {
+          return { database, error };
+        }
+      }),
+    );
+  }
+
+  /** Connections per database and role, for metrics and health. */
+  poolCounts() {
+    return this.#databases.counts();
+  }
+
+  /** Resolves when the database answers a statement. */
+  async ping(database: string): Promise<void> {
+    const set = database === directoryName ? this.#databases.directory : this.#databases.shard(database);
+    await transact(set.primary, 'read', null, async () => undefined);
+  }
+
+  get databaseNames(): readonly string[] {
+    return [directoryName, ...this.#databases.shardIds];
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#databases.end();
+  }
+}

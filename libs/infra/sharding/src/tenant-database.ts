@@ -1,0 +1,168 @@
+import type { TenantCrypto } from '#infra/crypto';
+import { type Clock, type Context, isAppError, newId, type TenantContext, toDate } from '#infra/kernel';
+import type { ReplicaFailure, ReplicaSet, WritePositions } from '#infra/replicas';
+import type { ReadContext, ReadOptions, TenantDatabase, WriteContext } from './db.js';
+import { fail } from './sharding.errors.js';
+import { entering, transact } from './transaction.js';
+
+/** A database that serves a tenant, and the epoch at which the directory believes so. */
+export interface Place {
+  readonly database: string;
+  readonly set: ReplicaSet;
+  readonly epoch: number;
+}
+
+/** How to find the place of a tenant; `fresh` looks past every cache. */
+export type Locate = (ctx: TenantContext, fresh: boolean) => Promise<Place> | Place;
+
+export interface TenantDatabaseParts {
+  readonly locate: Locate;
+  readonly positions: WritePositions;
+  readonly crypto: TenantCrypto;
+  readonly clock: Clock;
+  /** Longest run of a statement unless the request has less time left. */
+  readonly statementTimeoutMs: number;
+}
+
+const notServedHere = 'TS001';
+const notReplayed = 'TS002';
+const idempotencyKeptMs = 24 * 3_600_000;
+const busyRetryAfterMs = 1_000;
+/** SQLSTATE classes that say the server, not the statement, is at fault: a read may be repeated elsewhere. */
+const serverTrouble = /^(08|57P|53|ECONN|EPIPE|ETIMEDOUT)/;
+
+/** The verbs of TenantDatabase over wherever the tenant lives. */
+export class RoutedDatabase implements TenantDatabase {
+  constructor(private readonly parts: TenantDatabaseParts) {}
+
+  async read<T>(
+    ctx: TenantContext,
+    fn: (tx: ReadContext) => Promise<T>,
+    { from = 'primary' }: ReadOptions = {},
+  ): Promise<T> {
+    return this.#served(ctx, async (place) => {
+      const answered = from === 'replica' ? await this.#readReplica(ctx, place, fn) : undefined;
+      if (answered) return answered.value;
+      const { value } = await transact(place.set.primary, 'read', this.#entry(ctx, place, null), (db) =>
+        fn({ ...ctx, db }),
+      );
+      return value;
+    });
+  }
+
+  async write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+    return this.#served(ctx, async (place) => {
+      const committed: (() => void)[] = [];
+      const afterCommit = (hook: () => void) => committed.push(hook);
+      const { value, position } = await transact(place.set.primary, 'write', this.#entry(ctx, place, null), (db) =>
+        fn({ ...ctx, db, afterCommit }),
+      );
+      for (const hook of committed) hook();
+      if (position !== null && place.set.hasReplicas)
+        await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), place.database, position);
+      return value;
+    });
+  }
+
+  async writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+    const request = ctx.idempotency;
+    if (!request) return this.write(ctx, fn);
+    if (request.outcome !== 'unused') throw fail('database.aborted', { internal: 'one Idempotency-Key, two effects' });
+    let replayed = false;
+    const value = await this.write(ctx, async (tx) => {
+      const stored = await this.#claim(tx, request.key, request.fingerprint);
+      replayed = stored !== undefined;
+      if (stored) return stored.answer as T;
+      const fresh = await fn(tx);
+      await this.#store(tx, fresh);
+      return fresh;
+    });
+    request.outcome = replayed ? 'replayed' : 'stored';
+    return value;
+  }
+
+  async #served<T>(ctx: TenantContext, work: (place: Place) => Promise<T>): Promise<T> {
+    const place = await this.parts.locate(ctx, false);
+    try {
+      return await work(place);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== notServedHere) throw error;
+      try {
+        return await work(await this.parts.locate(ctx, true));
+      } catch (second) {
+        if ((second as { code?: unknown }).code !== notServedHere) throw second;
+        throw fail('tenant.moving', { cause: second, retryAfterMs: 1_000 });
+      }
+    }
+  }
+
+  async #readReplica<T>(ctx: TenantContext, place: Place, fn: (tx: ReadContext) => Promise<T>) {
+    if (!place.set.hasReplicas) return undefined;
+    const after = await this.parts.positions.newest(ctx.tenant.id, actorId(ctx), place.database);
+    if (after === 'unknown') return undefined;
+    return place.set.onReplica(
+      async (pool) => (await transact(pool, 'read', this.#entry(ctx, place, after), (db) => fn({ ...ctx, db }))).value,
+      judgeReplica,
+    );
+  }
+
+  #entry(ctx: TenantContext, place: Place, after: bigint | null) {
+    const leftMs = Math.max(1, ctx.deadline - this.parts.clock.now());
+    const timeoutMs = leftMs < this.parts.statementTimeoutMs ? Math.ceil(leftMs) : null;
+    return entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after });
+  }
+
+  async #claim(tx: WriteContext, key: string, fingerprint: Buffer): Promise<{ answer: unknown } | undefined> {
+    const [claim] = await tx.db.query<{
+      state: 'new' | 'busy' | 'done';
+      id: string;
+      fingerprint: Buffer;
+      answer: Buffer;
+    }>('select state, id, fingerprint, answer from claim_idempotency_key($1, $2, $3)', [
+      actorId(tx),
+      key,
+      toDate(this.parts.clock.now()),
+    ]);
+    if (!claim || claim.state === 'new') return undefined;
+    if (claim.state === 'busy') throw fail('idempotency.in_progress', { retryAfterMs: busyRetryAfterMs });
+    if (!claim.fingerprint.equals(fingerprint)) throw fail('idempotency.mismatch');
+    const opened = await this.parts.crypto.open(tx.tenant.id, answerPlace(claim.id), claim.answer);
+    return { answer: JSON.parse(opened.toString('utf8')).answer };
+  }
+
+  async #store(tx: WriteContext, answer: unknown): Promise<void> {
+    const request = tx.idempotency;
+    if (!request) return;
+    const id = newId();
+    const now = this.parts.clock.now();
+    const plain = Buffer.from(JSON.stringify({ answer }));
+    const sealed = await this.parts.crypto.seal(tx.tenant.id, answerPlace(id), plain);
+    tx.db.send(
+      `insert into idempotency_key (tenant_id, id, actor_id, key, route, fingerprint, answer, created_at, expires_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+      [
+        tx.tenant.id,
+        id,
+        actorId(tx),
+        request.key,
+        request.route,
+        request.fingerprint,
+        sealed,
+        toDate(now),
+        toDate(now + idempotencyKeptMs),
+      ],
+    );
+  }
+}
+
+/** A tenant that came or moved a moment ago is not served at that epoch by a replica that has yet to hear of it. */
+function judgeReplica(error: unknown): ReplicaFailure {
+  const code = String((error as { code?: unknown }).code);
+  if (code === notReplayed || code === notServedHere) return 'behind';
+  return isAppError(error, 'database.unreachable') || serverTrouble.test(code) ? 'broken' : 'own';
+}
+
+const answerPlace = (rowId: string) => ({ table: 'idempotency_key', rowId, group: 'answer' });
+
+const actorId = ({ actor }: Context): string =>
+  actor.kind === 'user' ? actor.id : actor.kind === 'system' ? `system:${actor.name}` : 'anonymous';

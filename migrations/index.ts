@@ -1,0 +1,23 @@
+import { Foundation1795219200001 as DirectoryFoundation1795219200001 } from './directory/1795219200001-foundation.js';
+import { Foundation1795219200001 as ShardFoundation1795219200001 } from './shard/1795219200001-foundation.js';
+
+/** In the order in which they run. */
+export const directoryMigrations = [DirectoryFoundation1795219200001];
+export const shardMigrations = [ShardFoundation1795219200001];
+
+/** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
+export interface SchemaWindow {
+  readonly min: number;
+  readonly max: number;
+}
+
+const versionOf = (migration: { readonly name: string }): number => Number(migration.name.slice(-13));
+const upTo = (migrations: readonly { readonly name: string }[], min: number): SchemaWindow => ({
+  min,
+  max: Math.max(...migrations.map(versionOf)),
+});
+
+export const schemaWindows = {
+  directory: upTo(directoryMigrations, 1795219200002),
+  shard: upTo(shardMigrations, 1795219200002),
+};
