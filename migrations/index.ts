@@ -1,9 +1,11 @@
 import { Foundation1795219200001 as DirectoryFoundation1795219200001 } from './directory/1795219200001-foundation.js';
+import { Identity1795219200002 } from './directory/1795219200002-identity.js';
 import { Foundation1795219200001 as ShardFoundation1795219200001 } from './shard/1795219200001-foundation.js';
+import { Appointments1795219200002 } from './shard/1795219200002-appointments.js';
 
 /** In the order in which they run. */
-export const directoryMigrations = [DirectoryFoundation1795219200001];
-export const shardMigrations = [ShardFoundation1795219200001];
+export const directoryMigrations = [DirectoryFoundation1795219200001, Identity1795219200002];
+export const shardMigrations = [ShardFoundation1795219200001, Appointments1795219200002];
 
 /** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
 export interface SchemaWindow {

@@ -9,7 +9,7 @@ export interface Slice<V extends Variables> {
   readonly title: string;
   readonly variables: V;
   /** Checks between this slice's own values; each returned sentence names the variables concerned. */
-  readonly check?: (values: Values<V>) => readonly string[];
+  check?(values: Values<V>): readonly string[];
 }
 
 type Slices = Readonly<Record<string, Slice<Variables>>>;
@@ -34,13 +34,10 @@ export const slice = <const V extends Variables>(
 ): Slice<V> => ({ title, variables, ...(check ? { check } : {}) });
 
 /** Reads, validates and freezes; throws one ConfigError that lists all mistakes. */
-export function parseConfig<S extends { readonly [K in keyof S]: Slice<never> | Slice<Variables> }>(
-  slices: S,
-  environment: Environment = process.env,
-): { readonly [K in keyof S]: S[K] extends Slice<infer V> ? Values<V> : never } {
+export function parseConfig<S extends Slices>(slices: S, environment: Environment = process.env): Config<S> {
   const mistakes: string[] = [];
   const config: Record<string, unknown> = {};
-  for (const [name, s] of Object.entries(slices) as [string, Slice<Variables>][]) {
+  for (const [name, s] of Object.entries(slices)) {
     const before = mistakes.length;
     const values: Record<string, unknown> = {};
     for (const [key, v] of Object.entries(s.variables))
@@ -49,7 +46,7 @@ export function parseConfig<S extends { readonly [K in keyof S]: Slice<never> | 
     config[name] = Object.freeze(values);
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes);
-  return Object.freeze(config) as never;
+  return Object.freeze(config) as Config<S>;
 }
 
 function readVariable(v: Variable<unknown>, environment: Environment, mistakes: string[]): unknown {

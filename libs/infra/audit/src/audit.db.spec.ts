@@ -1,0 +1,93 @@
+import { newId, type SessionId, type TenantContext, type UserId } from '#infra/kernel';
+import { openTestDatabases, type TestDatabases } from '#infra/testing';
+
+let db: TestDatabases;
+beforeAll(async () => {
+  db = await openTestDatabases();
+});
+afterAll(() => db?.close());
+
+interface Row {
+  readonly action: string;
+  readonly outcome: string;
+  readonly actor_type: string;
+  readonly actor_id: string;
+  readonly subject_count: number;
+  readonly resource_id: string | null;
+}
+const eventsOf = (ctx: TenantContext): Promise<Row[]> =>
+  db.sharding.read(ctx, (tx) =>
+    tx.db.query<Row>(
+      'select action, outcome, actor_type, actor_id, subject_count, resource_id from audit_event order by id',
+    ),
+  );
+
+describe('the record of who saw or changed what', () => {
+  it('names the user, the thing and the outcome of a change, in the change’s own transaction', async () => {
+    const system = await db.newTenant();
+    const user = newId<UserId>();
+    const actor = { kind: 'user', id: user, sessionId: newId<SessionId>(), permissions: new Set<string>() } as const;
+    const ctx: TenantContext = { ...system, actor };
+    const resourceId = newId();
+    await db.sharding.write(ctx, (tx) =>
+      db.audit.record(tx, { action: 'card.issue', resourceType: 'card', resourceId }),
+    );
+    await expect(
+      db.sharding.write(ctx, async (tx) => {
+        await db.audit.record(tx, { action: 'card.revoke', resourceType: 'card' });
+        throw new Error('undone');
+      }),
+    ).rejects.toThrow('undone');
+    expect(await eventsOf(ctx)).toEqual([
+      {
+        action: 'card.issue',
+        outcome: 'success',
+        actor_type: 'user',
+        actor_id: user,
+        subject_count: 0,
+        resource_id: resourceId,
+      },
+    ]);
+  });
+
+  it('keeps one row for each thing of a person that a list showed', async () => {
+    const ctx = await db.newTenant();
+    const subjectIds = [newId(), newId(), newId()];
+    await db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card', subjectIds });
+    const [event] = await eventsOf(ctx);
+    expect(event).toMatchObject({ action: 'card.list', subject_count: 3 });
+    const shown = await db.sharding.read(ctx, (tx) =>
+      tx.db.query<{ subject_id: string }>('select subject_id from audit_subject'),
+    );
+    expect(shown.map((row) => row.subject_id).sort()).toEqual([...subjectIds].sort());
+  });
+
+  it('keeps refused attempts', async () => {
+    const ctx = await db.newTenant();
+    await db.audit.recordDenied(ctx, 'card.revoke');
+    expect(await eventsOf(ctx)).toMatchObject([{ action: 'card.revoke', outcome: 'denied' }]);
+  });
+
+  it('throws when a read cannot be recorded, so that nothing is shown', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await db.asAdmin('shard-1', 'revoke insert on audit_event from praxis_app');
+    try {
+      const recording = db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card' });
+      await expect(recording).rejects.toMatchObject({ code: 'audit.unavailable', kind: 'unavailable' });
+    } finally {
+      await db.asAdmin('shard-1', 'grant insert on audit_event to praxis_app');
+    }
+  });
+
+  it('lands in the partition of its month', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card' });
+    const [row] = await db.asAdmin<{ partition: string; month: string }>(
+      'shard-1',
+      `select tableoid::regclass::text as partition, to_char(at at time zone 'UTC', 'YYYY_MM') as month
+         from audit_event where tenant_id = $1`,
+      [ctx.tenant.id],
+    );
+    expect(row?.partition).toBe(`audit_event_${row?.month}`);
+  });
+});
