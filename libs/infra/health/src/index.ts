@@ -1,0 +1,11 @@
+export { HealthModule } from './health.module.js';
+export { addDatabaseChecks, addRedisCheck } from './product-checks.js';
+export {
+  type Check,
+  type CheckReport,
+  type CheckStatus,
+  cachedMs,
+  checkDeadlineMs,
+  type HealthReport,
+  Readiness,
+} from './readiness.js';
