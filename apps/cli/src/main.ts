@@ -4,8 +4,10 @@ import { ConfigError } from '#infra/config';
 import { isAppError } from '#infra/kernel';
 import { type Command, findCommand, helpText, UsageError } from './command.js';
 import { migrateCommand } from './migrate.js';
+import { seedCommand } from './seed.js';
+import { tenantsCreateCommand } from './tenants-create.js';
 
-const commands: readonly Command[] = [migrateCommand];
+const commands: readonly Command[] = [migrateCommand, tenantsCreateCommand, seedCommand];
 
 async function main(args: readonly string[]): Promise<number> {
   const found = findCommand(commands, args);

@@ -1,5 +1,16 @@
 import fc from 'fast-check';
-import { AppError, type Context, defineErrors, FixedClock, isAppError, isId, may, newId, pageOf } from './index.js';
+import {
+  AppError,
+  type Context,
+  defineErrors,
+  FixedClock,
+  isAppError,
+  isId,
+  may,
+  newId,
+  type Page,
+  pageOf,
+} from './index.js';
 
 const fail = defineErrors({
   'card.revoked': { kind: 'gone', public: 'This card was revoked.' },
@@ -48,10 +59,11 @@ describe('pages', () => {
       fc.property(fc.uniqueArray(fc.nat()), fc.integer({ min: 1, max: 7 }), (numbers, limit) => {
         const rows = [...numbers].sort((a, b) => a - b);
         const seen: number[] = [];
-        for (let after: number | null = null, turns = 0; turns <= rows.length; turns += 1) {
-          const from = after;
-          const fetched = rows.filter((n) => from === null || n > from).slice(0, limit + 1);
-          const page = pageOf(fetched, limit, (n) => n);
+        let after: number | null = null;
+        for (let turns = 0; turns <= rows.length; turns += 1) {
+          const from: number | null = after;
+          const fetched: number[] = rows.filter((n) => from === null || n > from).slice(0, limit + 1);
+          const page: Page<number, number> = pageOf(fetched, limit, (n) => n);
           seen.push(...page.items);
           if (page.next === null) break;
           after = page.next;

@@ -34,7 +34,7 @@ const lockTimeoutMs = 1_000;
 
 /**
  * Brings the directory and then every shard, one after the other, to this build's schema, as praxis_owner, under one
- * lock for the whole installation. Safe to run again; the first failure stops it and is kept in schema_version.
+ * lock for the whole installation; then the directory knows every shard. Safe to run again; the first failure stops it and is kept in schema_version.
  */
 export async function migrate(options: MigratorOptions): Promise<void> {
   const all = [options.directory, ...options.shards];
@@ -44,6 +44,8 @@ export async function migrate(options: MigratorOptions): Promise<void> {
   try {
     await lock.query('select pg_advisory_lock($1)', [lockKey]);
     for (const database of all) await migrateOne(database, lock, options);
+    const ids = options.shards.map(({ name }) => name);
+    await lock.query('insert into shard (id) select unnest($1::text[]) on conflict do nothing', [ids]);
   } finally {
     await lock.end();
   }

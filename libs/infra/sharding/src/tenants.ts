@@ -78,13 +78,6 @@ export class Tenants {
     return this.byId(id);
   }
 
-  /** Makes the directory know every configured shard; run by `praxis migrate`. */
-  async registerShards(): Promise<void> {
-    await transact(this.databases.relay(directoryName), 'write', null, (db) =>
-      db.query('insert into shard (id) select unnest($1::text[]) on conflict do nothing', [this.databases.shardIds]),
-    );
-  }
-
   /** Two active shards at random, and the emptier of them for its weight. */
   async #placement(): Promise<string> {
     const shards = await this.#query<{ id: string; load: number }>(

@@ -98,9 +98,7 @@ export class TestDatabases {
     await clone(cluster, 0, names[directoryName] as string, templates[directoryName]);
     await clone(cluster, 0, names['shard-1'], templates.shard);
     await clone(cluster, 1, names['shard-2'], templates.shard);
-    const databases = new TestDatabases(clock, { ...environment(cluster, names), ...env }, names, cluster);
-    await databases.sharding.tenants.registerShards();
-    return databases;
+    return new TestDatabases(clock, { ...environment(cluster, names), ...env }, names, cluster);
   }
 
   /** A new tenant and a context of our own code for it. */
