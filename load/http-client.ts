@@ -6,10 +6,15 @@ export interface Answer {
   readonly body: string;
 }
 
+export type Headers = Readonly<Record<string, string>>;
+
 interface Waiting {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
+
+/** The server's own deadline for an answer is 30 s. */
+const silenceTimeoutMs = 35_000;
 
 /**
  * One keep-alive HTTP/1.1 connection, one request at a time, bodies by Content-Length only: it costs the load generator
@@ -17,19 +22,30 @@ interface Waiting {
  */
 export class HttpConnection {
   #socket: Socket | undefined;
-  #received = Buffer.alloc(0);
+  #received: Buffer = Buffer.alloc(0);
   #waiting: Waiting | undefined;
   readonly #host: string;
   readonly #port: number;
 
-  constructor(url: string) {
+  constructor(readonly url: string) {
     const { hostname, port } = new URL(url);
     this.#host = hostname;
     this.#port = Number(port);
   }
 
+  /** Resolves when the server has accepted; without it the first request connects. */
+  open(): Promise<void> {
+    const socket = this.#open();
+    if (!socket.connecting) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('close', () => reject(new Error(`no connection to ${this.url}`)));
+    });
+  }
+
   /** Rejects when the connection breaks before the whole answer is there; the next request connects again. */
-  request(method: string, path: string, headers: Readonly<Record<string, string>>, body = ''): Promise<Answer> {
+  request(method: string, path: string, headers: Headers, body = ''): Promise<Answer> {
+    if (this.#waiting) throw new Error('one request at a time on a connection');
     const socket = this.#open();
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const type = body === '' ? '' : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
@@ -45,9 +61,11 @@ export class HttpConnection {
   }
 
   #open(): Socket {
-    if (this.#socket) return this.#socket;
-    const socket = connect(this.#port, this.#host).setNoDelay(true);
-    socket.on('data', (chunk) => this.#hear(chunk));
+    if (this.#socket && !this.#socket.destroyed) return this.#socket;
+    const socket = connect(this.#port, this.#host).setNoDelay(true).setTimeout(silenceTimeoutMs);
+    socket.on('data', (chunk) => this.#hear(socket, chunk));
+    socket.on('timeout', () => socket.destroy());
+    socket.on('end', () => socket.destroy());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.#broken(socket));
     this.#received = Buffer.alloc(0);
@@ -56,26 +74,38 @@ export class HttpConnection {
   }
 
   #broken(socket: Socket): void {
-    if (this.#socket === socket) this.#socket = undefined;
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.reject(new Error('the connection broke'));
+    if (this.#socket !== socket) return;
+    this.#socket = undefined;
+    this.#take()?.reject(new Error('the connection broke'));
   }
 
-  #hear(chunk: Buffer): void {
+  #hear(socket: Socket, chunk: Buffer): void {
+    if (this.#socket !== socket) return;
     this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk]);
-    const end = this.#received.indexOf('\r\n\r\n');
-    if (end < 0) return;
-    const [statusLine = '', ...lines] = this.#received.toString('latin1', 0, end).split('\r\n');
-    const headers = Object.fromEntries(lines.map(headerOf));
-    const length = Number(headers['content-length'] ?? 0);
-    if (this.#received.length < end + 4 + length) return;
-    const body = this.#received.toString('utf8', end + 4, end + 4 + length);
-    this.#received = this.#received.subarray(end + 4 + length);
+    const answer = readAnswer(this.#received);
+    if (answer === undefined) return;
+    this.#received = Buffer.alloc(0);
+    if (answer.headers.connection === 'close') this.close();
+    this.#take()?.resolve(answer);
+  }
+
+  #take(): Waiting | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    waiting?.resolve({ status: Number(statusLine.split(' ')[1]), headers, body });
+    return waiting;
   }
+}
+
+/** Undefined while a part is still on its way. */
+export function readAnswer(received: Buffer): Answer | undefined {
+  const end = received.indexOf('\r\n\r\n');
+  if (end < 0) return undefined;
+  const [statusLine = '', ...lines] = received.toString('latin1', 0, end).split('\r\n');
+  const headers = Object.fromEntries(lines.map(headerOf));
+  const bodyAt = end + 4;
+  const bodyEnd = bodyAt + Number(headers['content-length'] ?? 0);
+  if (received.length < bodyEnd) return undefined;
+  return { status: Number(statusLine.split(' ')[1]), headers, body: received.toString('utf8', bodyAt, bodyEnd) };
 }
 
 function headerOf(line: string): [string, string] {

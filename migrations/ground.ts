@@ -31,11 +31,16 @@ begin
   raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
 end $$;
 
+-- A row trigger reaches the partitions by itself, those to come included; each partition needs its own against TRUNCATE.
 create procedure make_append_only(protected regclass)
 language plpgsql as $$
+declare
+  part regclass;
 begin
   execute format('create trigger append_only before update or delete on %s for each row execute function refuse_change()', protected);
-  execute format('create trigger append_only_truncate before truncate on %s for each statement execute function refuse_change()', protected);
+  for part in select protected union select relid from pg_partition_tree(protected) loop
+    execute format('create trigger append_only_truncate before truncate on %s for each statement execute function refuse_change()', part);
+  end loop;
 end $$;
 `;
 
@@ -85,6 +90,7 @@ create index idempotency_key_expiry on idempotency_key (expires_at);
 call secure_tenant_table('idempotency_key', 'select, insert, delete');
 call open_to_relay('idempotency_key', 'select, delete');
 
+-- The lock's two halves keep it away from the fences' locks and one tenant's keys from another's, whatever a client sends.
 -- One row: 'new' (go on, the key is yours until commit), 'busy' (another transaction works under it) or 'done'.
 create function claim_idempotency_key(claiming_actor text, claimed_key text, at timestamptz)
 returns table (state text, id uuid, fingerprint bytea, answer bytea)
@@ -92,7 +98,7 @@ language plpgsql as $$
 declare
   tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
 begin
-  if not pg_try_advisory_xact_lock(hashtextextended(tenant::text || claiming_actor || claimed_key, 1)) then
+  if not pg_try_advisory_xact_lock(hashtext(tenant::text || claiming_actor), hashtext(claimed_key)) then
     return query select 'busy', null::uuid, null::bytea, null::bytea;
     return;
   end if;

@@ -6,6 +6,12 @@ const platformTables: Readonly<Record<string, readonly string[]>> = {
   'shard-1': ['migrations'],
 };
 
+/** What system workers may do, past all tenants. */
+const relayGrants: Readonly<Record<string, readonly string[]>> = {
+  directory: [],
+  'shard-1': [],
+};
+
 interface TableRow {
   readonly name: string;
   readonly secured: boolean;
@@ -79,6 +85,66 @@ describe.each(['directory', 'shard-1'])('tables of the %s', (database) => {
       for (const statement of [`update ${table} set id = id`, `delete from ${table}`, `truncate ${table}`])
         await expect(db.asApp(database, statement)).rejects.toMatchObject({ code: '42501' });
     await expect(db.asAdmin(database, 'truncate audit_event')).rejects.toThrow('append-only');
+  });
+
+  it('refuse to change or empty a partition of the audit, to the owner too, and show none to the application', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    const place = database === 'directory' ? 'directory' : 'shard';
+    await db.audit.recordRead(ctx, { action: 'test.read', resourceType: 'test', subjectIds: [ctx.tenant.id] }, place);
+    const partitions = await db.asAdmin<{ name: string; open: boolean }>(
+      database,
+      `select c.relname as name, bool_or(has_table_privilege(r, c.oid, 'select, insert, update, delete, truncate')) as open
+         from pg_class c, unnest(array['praxis_app', 'praxis_ro', 'praxis_relay']) r
+        where c.relispartition and c.relkind = 'r' group by 1`,
+    );
+    expect(partitions.length).toBeGreaterThan(50);
+    expect(partitions.filter(({ open }) => open)).toEqual([]);
+    for (const { name } of partitions)
+      await expect(db.asAdmin(database, `truncate ${name}`)).rejects.toThrow('append-only');
+    for (const table of ['audit_event', 'audit_subject']) {
+      const [row] = await db.asAdmin<{ part: string }>(
+        database,
+        `select tableoid::regclass::text as part from ${table}`,
+      );
+      for (const statement of [`update ${row?.part} set id = id`, `delete from ${row?.part}`])
+        await expect(db.asAdmin(database, statement)).rejects.toThrow('append-only');
+    }
+  });
+
+  it('have no other way in: one policy for tenants, one for the relay, no function or view with its owner’s rights', async () => {
+    const policies = await db.asAdmin<{ name: string }>(
+      database,
+      `select distinct concat_ws(' ', polname, polpermissive, polcmd, array(select rolname from pg_roles r where r.oid = any(polroles) order by 1),
+                pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) as name from pg_policy order by 1`,
+    );
+    const own = `(tenant_id = (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid)`;
+    const relay = 'relay t * {praxis_relay} true true';
+    expect(policies.map(({ name }) => name)).toEqual([relay, `tenant t * {praxis_app,praxis_ro} ${own} ${own}`]);
+    const borrowed = await db.asAdmin(
+      database,
+      `select oid::regprocedure::text as name from pg_proc where prosecdef and pronamespace = 'public'::regnamespace
+       union all select relname from pg_class where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace
+                  and not coalesce('security_invoker=true' = any(reloptions), false)`,
+    );
+    expect(borrowed).toEqual([]);
+  });
+
+  it('cannot be hidden behind a table that the application makes', async () => {
+    for (const statement of [
+      'create table tenant_fence2 ()',
+      'create temp table tenant_fence ()',
+      'create schema praxis_app',
+    ])
+      await expect(db.asApp(database, statement)).rejects.toMatchObject({ code: '42501' });
+  });
+
+  it('open to the relay what is named here and nothing else', async () => {
+    const grants = await db.asAdmin<{ name: string }>(
+      database,
+      `select c.relname || ': ' || string_agg(lower(a.privilege_type), ' ' order by a.privilege_type) as name
+         from pg_class c, aclexplode(c.relacl) a where a.grantee = 'praxis_relay'::regrole group by c.relname order by 1`,
+    );
+    expect(grants.map(({ name }) => name)).toEqual(relayGrants[database]);
   });
 
   it('let no login become the owner', async () => {

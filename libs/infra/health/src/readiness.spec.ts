@@ -47,7 +47,11 @@ describe('readiness', () => {
     const clock = new FixedClock(0);
     const readiness = started(clock);
     let asked = 0;
-    readiness.add({ name: 'counted', critical: true, run: async () => (asked++, 'up') });
+    const count = async (): Promise<CheckStatus> => {
+      asked += 1;
+      return 'up';
+    };
+    readiness.add({ name: 'counted', critical: true, run: count });
     await Promise.all(Array.from({ length: 100 }, () => readiness.report()));
     expect(asked).toBe(1);
     clock.advance(1_000);

@@ -35,8 +35,16 @@ describe('lag of a replica', () => {
 
   it('is the age of the oldest thing that is missing', () => {
     expect(meter().lagMs(5_000, 15n)).toBe(3_000);
-    expect(meter().lagMs(5_000, 0n)).toBe(4_000);
     expect(meter().lagBytes(15n)).toBe(5n);
+  });
+
+  it('is endless for a replica that was behind already when measuring began: a young process trusts no old past', () => {
+    const m = new LagMeter();
+    m.sample(1_000, 10n);
+    expect(m.lagMs(1_000, 9n)).toBe(Number.POSITIVE_INFINITY);
+    m.sample(2_000, 12n);
+    expect(m.lagMs(2_500, 9n)).toBe(Number.POSITIVE_INFINITY);
+    expect(m.lagMs(2_500, 10n)).toBe(500);
   });
 
   it('is endless for a replica further behind than two minutes of samples', () => {

@@ -24,7 +24,7 @@ interface Sample {
 const samplesMax = 120;
 
 /**
- * How far a replica is behind in time: the age of the newest thing it has replayed, from samples of the primary's
+ * How far a replica is behind in time: the age of the oldest thing it has not replayed, from samples of the primary's
  * position. Right when the primary is idle, where the age of the last replayed transaction is not.
  */
 export class LagMeter {
@@ -35,11 +35,11 @@ export class LagMeter {
     if (this.#samples.length > samplesMax) this.#samples.shift();
   }
 
-  /** Milliseconds; 0 when nothing is missing; Infinity when further behind than the samples reach. */
+  /** Milliseconds; 0 when nothing is missing; Infinity when behind the oldest sample: nobody knows since when. */
   lagMs(now: Instant, replayed: WalPosition): number {
     const missing = this.#samples.find((s) => s.position > replayed);
     if (missing === undefined) return 0;
-    return missing === this.#samples[0] && this.#samples.length === samplesMax ? Infinity : now - missing.at;
+    return missing === this.#samples[0] ? Infinity : now - missing.at;
   }
 
   lagBytes(replayed: WalPosition): bigint {

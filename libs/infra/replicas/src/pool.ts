@@ -1,5 +1,4 @@
 import pg from 'pg';
-import { isAppError } from '#infra/kernel';
 import { fail } from './replicas.errors.js';
 
 /** Dates without a time stay text ('YYYY-MM-DD'): a Date would shift them by the machine's zone. */
@@ -26,6 +25,9 @@ const maxUses = 7_500;
 const maxLifetimeS = 1_800;
 const keepAliveInitialDelayMs = 10_000;
 const retryAfterMs = 1_000;
+/** A server that owes an answer for this long after it should have cancelled the statement is taken for dead. */
+const answerGraceMs = 2_000;
+const waitedTooLong = 'timeout exceeded when trying to connect';
 
 /** Connections of one role to one server. Clients are pipelined: COPY and cursors are refused by them. */
 export class NodePool {
@@ -49,9 +51,12 @@ export class NodePool {
       keepAliveInitialDelayMillis: keepAliveInitialDelayMs,
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs,
+      query_timeout: options.statementTimeoutMs + answerGraceMs,
       idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
     });
     this.#pool.on('error', onError);
+    // A connection that dies while it is out tells its holder through the statements; unheard, it would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   /**
@@ -66,8 +71,7 @@ export class NodePool {
     try {
       return await this.#pool.connect();
     } catch (cause) {
-      if (isAppError(cause)) throw cause;
-      const exhausted = this.#pool.totalCount >= this.options.max && this.#pool.idleCount === 0;
+      const exhausted = cause instanceof Error && cause.message === waitedTooLong;
       throw fail(exhausted ? 'database.pool_exhausted' : 'database.unreachable', { cause, retryAfterMs });
     }
   }

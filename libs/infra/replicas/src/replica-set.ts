@@ -1,8 +1,10 @@
+import type { QueryConfig } from 'pg';
 import type { Clock } from '#infra/kernel';
 import { LagMeter, parseWalPosition, type WalPosition } from './lag.js';
 import type { NodePool } from './pool.js';
 
 const pollMs = 1_000;
+const pollTimeoutMs = 2_000;
 const lagMaxMs = 5_000;
 const lagMaxBytes = 8n * 1024n * 1024n;
 
@@ -57,7 +59,8 @@ export class ReplicaSet {
   /** Measures every replica once. */
   async poll(): Promise<void> {
     try {
-      const [row] = await ask<{ position: string }>(this.primary, 'select pg_current_wal_insert_lsn() as position');
+      // What is flushed can be replayed; the insert position may point past a page header that no record fills yet.
+      const [row] = await ask<{ position: string }>(this.primary, 'select pg_current_wal_flush_lsn() as position');
       if (row) this.#meter.sample(this.clock.now(), parseWalPosition(row.position));
     } catch {
       return; // A primary that does not answer says nothing about its replicas.
@@ -118,7 +121,7 @@ export class ReplicaSet {
 async function ask<Row>(pool: NodePool, sql: string): Promise<Row[]> {
   const client = await pool.connect();
   try {
-    const { rows } = await client.query(sql);
+    const { rows } = await client.query(timed(sql));
     client.release();
     return rows as Row[];
   } catch (error) {
@@ -126,3 +129,6 @@ async function ask<Row>(pool: NodePool, sql: string): Promise<Row[]> {
     throw error;
   }
 }
+
+/** pg reads query_timeout of a statement too, though its types know only the connection's. */
+const timed = (text: string): QueryConfig => Object.assign({ text }, { query_timeout: pollTimeoutMs });

@@ -27,7 +27,7 @@ export class WritePositions {
 
   async remember(tenantId: TenantId, actorId: string, database: string, position: WalPosition): Promise<void> {
     const key = keyOf(tenantId, actorId, database);
-    this.#own.set(key, position);
+    if (position > (this.#own.get(key) ?? -1n)) this.#own.set(key, position);
     try {
       const connection = await this.#connection();
       await connection.eval(keepGreatest, 1, key, sortableWalPosition(position), keptForS);

@@ -8,6 +8,7 @@ export type ShardingConfig = Values<typeof shardingConfig.variables>;
 export type DatabaseConfig = Values<typeof databaseConfig.variables>;
 
 const relayPoolMax = 4;
+const keysPoolMax = 2;
 
 export interface DatabasesOptions {
   readonly sharding: ShardingConfig;
@@ -18,9 +19,11 @@ export interface DatabasesOptions {
   readonly onIdleError: (database: string, error: Error) => void;
 }
 
-/** Every pool of the process: the directory, each shard with its replicas, and the relay's own pools, opened when asked for. */
+/** Every pool of the process: the directory and its keys, each shard with its replicas, and the relay's, opened when asked for. */
 export class Databases {
   readonly directory: ReplicaSet;
+  /** The directory again, for data keys alone: a transaction that asks for one may hold the last connection of another pool. */
+  readonly keys: NodePool;
   readonly #shards: ReadonlyMap<string, ReplicaSet>;
   readonly #relays = new Map<string, NodePool>();
   readonly #urls: ReadonlyMap<string, Secret>;
@@ -37,6 +40,7 @@ export class Databases {
       shards.set(id, new ReplicaSet(this.#primaryPool(id, url), replicas, clock));
     });
     this.directory = new ReplicaSet(this.#primaryPool(directoryName, sharding.directoryUrl), [], clock);
+    this.keys = this.#pool(directoryName, 'keys', sharding.directoryUrl.reveal(), 0, keysPoolMax);
     this.#shards = shards;
     this.#urls = urls;
   }
@@ -77,7 +81,8 @@ export class Databases {
   }
 
   async end(): Promise<void> {
-    await Promise.all([this.directory, ...this.#shards.values(), ...this.#relays.values()].map((pool) => pool.end()));
+    const pools = [this.directory, this.keys, ...this.#shards.values(), ...this.#relays.values()];
+    await Promise.all(pools.map((pool) => pool.end()));
   }
 
   #primaryPool(database: string, url: Secret): NodePool {

@@ -45,6 +45,6 @@ export class DirectoryKeys extends TenantKeyStore {
 
   async #in<T>(tenantId: TenantId, mode: 'read' | 'write', fn: Parameters<typeof transact<T>>[3]): Promise<T> {
     const entry = entering({ tenantId, epoch: 0, timeoutMs: null, after: null });
-    return (await transact(this.databases.directory.primary, mode, entry, fn)).value;
+    return (await transact(this.databases.keys, mode, entry, fn)).value;
   }
 }

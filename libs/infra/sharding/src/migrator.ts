@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 import type { Secret } from '#infra/config';
-import type { Clock } from '#infra/kernel';
+import { type Clock, type Instant, toDate } from '#infra/kernel';
 import { directoryName } from './databases.js';
 
 type MigrationClass = new () => MigrationInterface;
@@ -34,69 +34,76 @@ const lockTimeoutMs = 1_000;
 
 /**
  * Brings the directory and then every shard, one after the other, to this build's schema, as praxis_owner, under one
- * lock for the whole installation; then the directory knows every shard. Safe to run again; the first failure stops it and is kept in schema_version.
+ * lock for the whole installation. Safe to run again; the first failure stops it and is kept in schema_version.
  */
 export async function migrate(options: MigratorOptions): Promise<void> {
   const all = [options.directory, ...options.shards];
-  for (const database of all) await prepare(database, options);
-  const lock = new pg.Client({ connectionString: adminUrl(options.directory, options) });
-  await lock.connect();
-  try {
+  await asAdmin(options.directory, options, 'postgres', async (lock) => {
     await lock.query('select pg_advisory_lock($1)', [lockKey]);
-    for (const database of all) await migrateOne(database, lock, options);
-    const ids = options.shards.map(({ name }) => name);
-    await lock.query('insert into shard (id) select unnest($1::text[]) on conflict do nothing', [ids]);
-  } finally {
-    await lock.end();
-  }
+    for (const database of all) await prepare(database, options);
+    for (const database of all) await migrateOne(database, options);
+  });
 }
 
-async function migrateOne(database: MigratedDatabase, directory: pg.Client, options: MigratorOptions): Promise<void> {
+async function migrateOne(database: MigratedDatabase, options: MigratorOptions): Promise<void> {
+  const migrations = [...(database.name === directoryName ? options.migrations.directory : options.migrations.shard)];
   const source = new DataSource({
     type: 'postgres',
     url: adminUrl(database, options),
-    migrations: [...(database.name === directoryName ? options.migrations.directory : options.migrations.shard)],
+    migrations,
     migrationsTransactionMode: 'each',
     installExtensions: false,
     extra: { max: 2, options: `-c role=praxis_owner -c lock_timeout=${lockTimeoutMs}` },
   });
   await source.initialize();
-  const startedAt = new Date(options.clock.now());
+  const run: Run = {
+    database: database.name,
+    names: migrations.map(({ name }) => name),
+    startedAt: options.clock.now(),
+  };
   try {
     const done = await source.runMigrations();
-    for (const { name } of done)
-      await note(directory, database.name, name, 'done', null, startedAt, new Date(options.clock.now()));
+    await note(source, run, null, options);
     options.report(
       `${database.name}: ${done.length === 0 ? 'up to date' : `ran ${done.map((m) => m.name).join(', ')}`}`,
     );
   } catch (error) {
-    const reason = error instanceof Error ? error.message : 'unknown';
-    await note(directory, database.name, 'next', 'failed', reason, startedAt, null).catch(() => undefined);
+    // Where even the directory's foundation failed there is nowhere to note it.
+    await note(source, run, error, options).catch(() => undefined);
     throw error;
   } finally {
     await source.destroy();
   }
 }
 
-async function note(
-  directory: pg.Client,
-  database: string,
-  migration: string,
-  state: 'done' | 'failed',
-  error: string | null,
-  startedAt: Date,
-  finishedAt: Date | null,
-): Promise<void> {
-  await directory.query(
-    `insert into schema_version (database, migration, state, error, started_at, finished_at)
-     values ($1, $2, $3, $4, $5, $6)
-     on conflict (database, migration) do update
-       set state = $3, error = $4, finished_at = $6, attempts = schema_version.attempts + 1`,
-    [database, migration, state, error, startedAt, finishedAt],
-  );
+interface Run {
+  readonly database: string;
+  readonly names: readonly string[];
+  readonly startedAt: Instant;
 }
 
-/** The four roles, their passwords, the database and who may connect. Needs a role that may create roles and databases. */
+/** What has run, and the one that did not: the first that is missing. */
+async function note(source: DataSource, run: Run, error: unknown, options: MigratorOptions): Promise<void> {
+  const ran = new Set((await source.query<{ name: string }[]>('select name from migrations')).map(({ name }) => name));
+  const reason = error instanceof Error ? error.message : 'unknown';
+  const rows = run.names
+    .slice(0, run.names.findLastIndex((name) => ran.has(name)) + (error === null ? 1 : 2))
+    .map((name) => (ran.has(name) ? ([name, 'done', null] as const) : ([name, 'failed', reason] as const)));
+  await asAdmin(options.directory, options, undefined, async (directory) => {
+    for (const row of rows)
+      await directory.query(noteRow, [run.database, ...row, toDate(run.startedAt), toDate(options.clock.now())]);
+  });
+}
+
+const noteRow = `
+  insert into schema_version (database, migration, state, error, started_at, finished_at)
+  values ($1, $2, $3, $4, $5, case $3 when 'done' then $6::timestamptz end)
+  on conflict (database, migration) do update
+    set state = excluded.state, error = excluded.error, started_at = excluded.started_at,
+        finished_at = excluded.finished_at, attempts = schema_version.attempts + 1
+    where schema_version.state <> 'done'`;
+
+/** The four roles, their passwords, the database and who may connect. Needs a superuser, or from PostgreSQL 16 on a role with CREATEROLE, CREATEDB and BYPASSRLS. */
 async function prepare(database: MigratedDatabase, options: MigratorOptions): Promise<void> {
   const name = new URL(database.url.reveal()).pathname.slice(1);
   await asAdmin(database, options, 'postgres', async (client) => {
@@ -109,6 +116,7 @@ async function prepare(database: MigratedDatabase, options: MigratorOptions): Pr
       revoke all on database ${client.escapeIdentifier(name)} from public;
       revoke all on schema public from public;
       alter schema public owner to praxis_owner;
+      grant create on database ${client.escapeIdentifier(name)} to praxis_owner;
       grant connect on database ${client.escapeIdentifier(name)} to praxis_app, praxis_ro, praxis_relay;
       grant usage on schema public to praxis_app, praxis_ro, praxis_relay;`);
   });
@@ -122,6 +130,7 @@ function roleStatements(client: pg.Client, passwords: RolePasswords): string[] {
   return [
     `set password_encryption = 'scram-sha-256'`,
     ensure('praxis_owner', 'nologin bypassrls'),
+    'grant praxis_owner to current_user',
     ...login('praxis_app', passwords.app),
     ...login('praxis_ro', passwords.readOnly),
     ...login('praxis_relay', passwords.relay),
@@ -134,7 +143,7 @@ const ensure = (role: string, attributes: string): string =>
 async function asAdmin(
   database: MigratedDatabase,
   options: MigratorOptions,
-  name: string,
+  name: string | undefined,
   work: (client: pg.Client) => Promise<void>,
 ): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl(database, options, name) });

@@ -61,6 +61,76 @@ describe('a read that asks for a replica', () => {
     expect(await readReplica(ctx)).toEqual({ keys: ['new'], replica: false });
   });
 
+  it('goes to the primary after a write whose place in the log could not be asked', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    await db.freezeReplica();
+    await db.asAdmin('shard-1', 'revoke execute on function pg_current_wal_insert_lsn() from public');
+    try {
+      await write(ctx, 'placeless');
+    } finally {
+      await db.asAdmin('shard-1', 'grant execute on function pg_current_wal_insert_lsn() to public');
+    }
+    expect(await readReplica(ctx)).toEqual({ keys: ['placeless'], replica: false });
+  });
+
+  it('keeps the limit of a statement on the replica, also for one who wrote', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await write(ctx, 'before');
+    const limitOf = (deadline: number) =>
+      db.sharding.read(
+        { ...ctx, deadline },
+        async (tx) => {
+          const [row] = await tx.db.query<{ timeout: string; replica: boolean }>(
+            `select current_setting('statement_timeout') as timeout, pg_is_in_recovery() as replica`,
+          );
+          return row;
+        },
+        { from: 'replica' },
+      );
+    await waitUntil(async () => {
+      await db.databases.shard('shard-1').poll();
+      return (await limitOf(db.clock.now() + 60_000))?.replica === true;
+    });
+    expect((await limitOf(db.clock.now() + 60_000))?.timeout).toBe('15s');
+    expect(Number.parseInt((await limitOf(db.clock.now() + 900))?.timeout ?? '', 10)).toBeLessThanOrEqual(900);
+  });
+
+  it.each(['40001', '08006', '57P01'])('is answered by the primary when the replica fails it with %s', async (code) => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    const tries: boolean[] = [];
+    const answer = await db.sharding.read(
+      asSomeoneElse(ctx),
+      async (tx) => {
+        const [where] = await tx.db.query<{ replica: boolean }>('select pg_is_in_recovery() as replica');
+        tries.push(where?.replica === true);
+        if (where?.replica) throw Object.assign(new Error('conflict with recovery'), { code });
+        return 'answered';
+      },
+      { from: 'replica' },
+    );
+    expect([answer, ...tries]).toEqual(['answered', true, false]);
+  });
+
+  it('is answered by the primary when the replica’s connection is cut in the middle', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    const answer = db.sharding.read(
+      asSomeoneElse(ctx),
+      async (tx) => {
+        const [own] = await tx.db.query<{ pid: number; replica: boolean }>(
+          'select pg_backend_pid() as pid, pg_is_in_recovery() as replica',
+        );
+        if (own?.replica) process.kill(own.pid, 'SIGTERM');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return tx.db.query('select pg_is_in_recovery() as replica');
+      },
+      { from: 'replica' },
+    );
+    expect(await answer).toEqual([{ replica: false }]);
+  });
+
   it('is answered by the primary on a shard without replicas', async () => {
     const ctx = await db.newTenant({ shardId: 'shard-2' });
     await write(ctx, 'here');

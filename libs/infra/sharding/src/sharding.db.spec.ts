@@ -184,6 +184,31 @@ describe('an Idempotency-Key', () => {
     expect(await keysOf(ctx)).toEqual(['k3']);
   });
 
+  it('is not busy because another actor’s name and key spell the same', async () => {
+    const ctx = await db.newTenant();
+    const as = (name: string): TenantContext => ({ ...ctx, actor: { kind: 'system', name } });
+    const inner = await db.sharding.writeOnce({ ...as('a'), idempotency: request('bc') }, () => post(as('ab'), 'c'));
+    expect(inner.outcome).toBe('stored');
+  });
+
+  it('is busy while its first post is at work, and free again when it has expired', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await db.sharding.writeOnce({ ...ctx, idempotency: request('k6') }, async () => {
+      await expect(post(ctx, 'k6')).rejects.toMatchObject({ code: 'idempotency.in_progress', kind: 'conflict' });
+    });
+    expect(await db.sharding.writeOnce({ ...ctx, idempotency: request('k6') }, async () => 'again')).toBeUndefined();
+    const earlier = new Date(db.clock.now() - 1);
+    await db.asAdmin('shard-1', 'update idempotency_key set expires_at = $1 where key = $2', [earlier, 'k6']);
+    expect((await post(ctx, 'k6', 'another body')).outcome).toBe('stored');
+    expect((await post(ctx, 'k6', 'another body')).outcome).toBe('replayed');
+  });
+
+  it('covers one effect: a second one under it is a mistake of the code', async () => {
+    const ctx = { ...(await db.newTenant()), idempotency: request('k7') };
+    await db.sharding.writeOnce(ctx, async () => 'first');
+    await expect(db.sharding.writeOnce(ctx, async () => 'second')).rejects.toMatchObject({ code: 'database.aborted' });
+  });
+
   it('is free again after a refusal: refusals are not stored', async () => {
     const ctx = await db.newTenant();
     const refused = db.sharding.writeOnce({ ...ctx, idempotency: request('k4') }, async () => {
@@ -240,7 +265,15 @@ describe('the directory', () => {
   it('refuses a short name twice and knows no stranger', async () => {
     const tenant = { slug: 'twice', name: 'Twice', plan: 'FREE' } as const;
     await db.sharding.tenants.create(tenant);
+    const fences = async () => {
+      const counts = ['shard-1', 'shard-2'].map((shard) =>
+        db.asAdmin<{ n: string }>(shard, 'select count(*) as n from tenant_fence'),
+      );
+      return (await Promise.all(counts)).map(([count]) => count?.n);
+    };
+    const before = await fences();
     await expect(db.sharding.tenants.create(tenant)).rejects.toMatchObject({ code: 'tenant.slug_taken' });
+    expect(await fences()).toEqual(before);
     await expect(db.sharding.tenants.bySlug('nobody')).rejects.toMatchObject({ code: 'tenant.not_found' });
     await expect(db.sharding.tenants.byId(newId())).rejects.toMatchObject({ code: 'tenant.not_found' });
   });

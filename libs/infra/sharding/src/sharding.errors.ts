@@ -9,6 +9,11 @@ export const fail = defineErrors({
   },
   'shard.unavailable': { kind: 'unavailable', public: 'The data of this organisation cannot be reached right now.' },
   'database.aborted': { kind: 'internal', public: 'The request could not be completed.' },
+  'database.in_doubt': {
+    kind: 'unavailable',
+    public:
+      'The connection was lost while the change was being saved: it may or may not have been. Look before you repeat it.',
+  },
   'database.timeout': { kind: 'timeout', public: 'The request took too long and was cancelled. Nothing was changed.' },
   'database.schema_outdated': { kind: 'internal', public: 'The service is not ready.' },
   'idempotency.in_progress': {

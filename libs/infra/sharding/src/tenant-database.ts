@@ -1,5 +1,5 @@
 import type { TenantCrypto } from '#infra/crypto';
-import { type Clock, type Context, isAppError, newId, type TenantContext, toDate } from '#infra/kernel';
+import { type Clock, type Context, newId, type TenantContext, toDate } from '#infra/kernel';
 import type { ReplicaFailure, ReplicaSet, WritePositions } from '#infra/replicas';
 import type { ReadContext, ReadOptions, TenantDatabase, WriteContext } from './db.js';
 import { fail } from './sharding.errors.js';
@@ -28,8 +28,10 @@ const notServedHere = 'TS001';
 const notReplayed = 'TS002';
 const idempotencyKeptMs = 24 * 3_600_000;
 const busyRetryAfterMs = 1_000;
+/** A replica cancels reads that hold up its replay; the primary would not. */
+const replayConflicts: ReadonlySet<unknown> = new Set(['40001', '40P01']);
 /** SQLSTATE classes that say the server, not the statement, is at fault: a read may be repeated elsewhere. */
-const serverTrouble = /^(08|57P|53|ECONN|EPIPE|ETIMEDOUT)/;
+const serverTrouble = /^(08|57P|53)/;
 
 /** The verbs of TenantDatabase over wherever the tenant lives. */
 export class RoutedDatabase implements TenantDatabase {
@@ -57,7 +59,7 @@ export class RoutedDatabase implements TenantDatabase {
       const { value, position } = await transact(place.set.primary, 'write', this.#entry(ctx, place, null), (db) =>
         fn({ ...ctx, db, afterCommit }),
       );
-      for (const hook of committed) hook();
+      for (const hook of committed) runHook(hook);
       if (position !== null && place.set.hasReplicas)
         await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), place.database, position);
       return value;
@@ -158,8 +160,18 @@ export class RoutedDatabase implements TenantDatabase {
 /** A tenant that came or moved a moment ago is not served at that epoch by a replica that has yet to hear of it. */
 function judgeReplica(error: unknown): ReplicaFailure {
   const code = String((error as { code?: unknown }).code);
-  if (code === notReplayed || code === notServedHere) return 'behind';
-  return isAppError(error, 'database.unreachable') || serverTrouble.test(code) ? 'broken' : 'own';
+  if (code === notReplayed || code === notServedHere || replayConflicts.has(code)) return 'behind';
+  const lost = code === 'database.unreachable' || code === 'shard.unavailable';
+  return lost || serverTrouble.test(code) ? 'broken' : 'own';
+}
+
+/** What a hook does may be lost, but the write stands: a failing hook neither fails it nor stops the next one. */
+function runHook(hook: () => void): void {
+  try {
+    hook();
+  } catch {
+    // Nudges have a poll behind them, invalidations a time to live.
+  }
 }
 
 const answerPlace = (rowId: string) => ({ table: 'idempotency_key', rowId, group: 'answer' });

@@ -72,8 +72,9 @@ export class Tenants {
         ]),
       );
     } catch (error) {
-      if (violatedConstraint(error) === 'tenant_slug_key') throw fail('tenant.slug_taken');
-      throw error;
+      const violated = violatedConstraint(error);
+      if (violated !== null) await this.#closeFence(shardId, id);
+      throw violated === 'tenant_slug_key' ? fail('tenant.slug_taken') : error;
     }
     return this.byId(id);
   }

@@ -1,6 +1,7 @@
 import { newId, type TenantContext } from '#infra/kernel';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
-import type { ReadDb, WriteContext, WriteDb } from './db.js';
+import type { ReadDb, WriteContext } from './db.js';
+import { fail } from './sharding.errors.js';
 
 let db: TestDatabases;
 const unhandled: unknown[] = [];
@@ -23,29 +24,25 @@ const keysOf = (ctx: TenantContext): Promise<string[]> =>
     (await tx.db.query<{ key: string }>('select key from outbox order by id')).map(({ key }) => key),
   );
 const wrongKind = { code: '23514', constraint: 'outbox_kind_check' };
+const pidOf = async (tx: { readonly db: ReadDb }): Promise<number> =>
+  (await tx.db.query<{ pid: number }>('select pg_backend_pid() as pid'))[0]?.pid ?? 0;
 /** Ends the connection that a transaction runs on, as a restart of the server does. */
-const cut = async (tx: { readonly db: ReadDb }): Promise<void> => {
-  const [own] = await tx.db.query<{ pid: number }>('select pg_backend_pid() as pid');
-  await db.asAdmin('shard-1', 'select pg_terminate_backend($1)', [own?.pid]);
-};
+const cut = (pid: number) => db.asAdmin('shard-1', 'select pg_terminate_backend($1)', [pid]);
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const newTenant = () => db.newTenant({ shardId: 'shard-1' });
 
 describe('a connection that is lost', () => {
   it('fails its transaction as unavailable, not the process, and the next one gets another connection', async () => {
     const ctx = await newTenant();
     const cutIdle = db.sharding.read(ctx, async (tx) => {
-      await cut(tx);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await cut(await pidOf(tx));
+      await wait(100);
       return tx.db.query('select 1');
     });
     await expect(cutIdle).rejects.toMatchObject({ code: 'shard.unavailable', kind: 'unavailable' });
     const cutBusy = db.sharding.read(ctx, async (tx) => {
-      const busy = tx.db.query('select pg_sleep(5)');
-      await db.asAdmin(
-        'shard-1',
-        `select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(5)%' and pid <> pg_backend_pid()`,
-      );
-      return busy;
+      const pid = await pidOf(tx);
+      await Promise.all([tx.db.query('select pg_sleep(5)'), wait(100).then(() => cut(pid))]);
     });
     await expect(cutBusy).rejects.toMatchObject({ code: 'shard.unavailable' });
     expect(await keysOf(ctx)).toEqual([]);
@@ -54,10 +51,10 @@ describe('a connection that is lost', () => {
   it('keeps the refusal that a verb had already made', async () => {
     const ctx = await newTenant();
     const refused = db.sharding.write(ctx, async (tx) => {
-      await cut(tx);
-      throw new Error('refused');
+      await cut(await pidOf(tx));
+      throw fail('tenant.slug_taken');
     });
-    await expect(refused).rejects.toThrow('refused');
+    await expect(refused).rejects.toMatchObject({ code: 'tenant.slug_taken' });
   });
 
   it('says that nobody knows, when it is lost while the commit is on its way', async () => {
@@ -80,7 +77,7 @@ describe('a statement', () => {
     await db.sharding.write(other, (tx) => tx.db.execute(insert, row(tx, 'theirs')));
     let stray: Promise<unknown> = Promise.resolve();
     const failing = db.sharding.write(late, async (tx) => {
-      stray = new Promise((resolve) => setTimeout(resolve, 150)).then(() => tx.db.query('select key from outbox'));
+      stray = wait(150).then(() => tx.db.query('select key from outbox'));
       stray.catch(() => undefined);
       throw new Error('first of two');
     });
@@ -104,7 +101,7 @@ describe('a statement', () => {
       await third;
     });
     await expect(failing).rejects.toMatchObject({ code: '22012' });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await wait(50);
     expect(unhandled).toEqual([]);
   });
 
@@ -147,18 +144,14 @@ describe('an attempt', () => {
       await tx.db.query(`select '${key}'::int`).catch(() => undefined);
       return undefined;
     });
-  const codeOf = (work: (db: WriteDb, tx: WriteContext) => Promise<unknown>) => async () => {
-    const ctx = await newTenant();
-    return db.sharding.write(ctx, (tx) => work(tx.db, tx)).catch((error: unknown) => error);
-  };
 
   it('that was undone is not blamed for a later failure', async () => {
-    const error = await codeOf(async (sql, tx) => {
+    const failing = db.sharding.write(await newTenant(), async (tx) => {
       await failInside(tx, 'swallowed');
-      sql.send(insert, row(tx, 'wrong', { kind: 'neither' }));
-      await sql.query('select 1');
-    })();
-    expect(error).toMatchObject(wrongKind);
+      tx.db.send(insert, row(tx, 'wrong', { kind: 'neither' }));
+      await tx.db.query('select 1');
+    });
+    await expect(failing).rejects.toMatchObject(wrongKind);
   });
 
   it('tells its caller the failure of a statement that it did not await', async () => {
@@ -177,11 +170,11 @@ describe('an attempt', () => {
   });
 
   it('leaves a failure from before it to be the one that is told', async () => {
-    const error = await codeOf(async (sql, tx) => {
-      sql.send(insert, row(tx, 'wrong', { kind: 'neither' }));
-      await sql.attempt(() => sql.query('select 1'));
-    })();
-    expect(error).toMatchObject(wrongKind);
+    const failing = db.sharding.write(await newTenant(), async (tx) => {
+      tx.db.send(insert, row(tx, 'wrong', { kind: 'neither' }));
+      await tx.db.attempt(() => tx.db.query('select 1'));
+    });
+    await expect(failing).rejects.toMatchObject(wrongKind);
   });
 
   it('inside another undoes its own part only; the outer one undoes both', async () => {
@@ -206,17 +199,12 @@ describe('an attempt', () => {
     const left = await db.sharding.write(ctx, async (tx) => {
       await tx.db.attempt(async () => undefined);
       await tx.db.attempt(() => tx.db.query('select 1 / 0')).catch(() => undefined);
-      const names = ['attempt_1', 'attempt_2'];
-      return Promise.all(
-        names.map((name) =>
-          tx.db
-            .attempt(() => tx.db.query(`release savepoint ${name}`))
-            .then(
-              () => name,
-              (error: { code: string }) => error.code,
-            ),
-        ),
-      );
+      const codes: string[] = [];
+      for (const name of ['attempt_1', 'attempt_2'])
+        await tx.db
+          .attempt(() => tx.db.query(`release savepoint ${name}`))
+          .catch((error: { code: string }) => codes.push(error.code));
+      return codes;
     });
     expect(left).toEqual(['3B001', '3B001']);
   });

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { isAppError } from '#infra/kernel';
 import { formatWalPosition, type NodePool, parseWalPosition, type WalPosition } from '#infra/replicas';
 import type { WriteDb } from './db.js';
 import { fail } from './sharding.errors.js';
@@ -14,8 +15,14 @@ export interface Transacted<T> {
   readonly position: WalPosition | null;
 }
 
-const inFailedTransaction = '25P02';
 const queryCanceled = '57014';
+/** What PostgreSQL answers to everything after a failure: aborted, never prepared, savepoint never made. */
+const echoes: ReadonlySet<unknown> = new Set(['25P02', '26000', '3B001', 'database.aborted']);
+/** The connection's prepared statements no longer fit the server: a plan whose columns changed, a lost name. */
+const outOfStep: ReadonlySet<unknown> = new Set(['0A000', '26000']);
+/** Stands for a commit whose position could not be asked: further than any replica has replayed. */
+const beyondAll: WalPosition = 0xffff_ffff_ffff_ffffn;
+const retryAfterMs = 1_000;
 
 /**
  * BEGIN, the entry statement, `fn`, COMMIT on one connection. BEGIN, the entry and the first statements of `fn` leave in
@@ -33,48 +40,43 @@ export async function transact<T>(
   const entered = entry ? flight.dispatch(entry.sql, entry.parameters) : begun;
   try {
     const value = await fn(flight);
-    const position = await commit(flight, mode);
+    const position = await flight.commit(mode);
     client.release();
     return { value, position };
   } catch (error) {
-    const refused = await entered.then(
+    const alive = await flight.rollback();
+    const refusal = await entered.then(
       () => null,
-      (refusal: unknown) => refusal,
+      (refused: unknown) => refused,
     );
-    await flight.dispatch('rollback').then(
-      () => client.release(),
-      () => client.release(true),
-    );
-    throw translate(refused ?? flight.causeOf(error));
+    const cause = refusal ?? flight.causeOf(error);
+    client.release(!alive || outOfStep.has(codeOf(cause)));
+    throw alive ? translate(cause) : flight.lossOf(cause);
   }
 }
 
-async function commit(flight: Flight, mode: 'read' | 'write'): Promise<WalPosition | null> {
-  const committed = flight.dispatch('commit');
-  const position = mode === 'write' ? flight.dispatch('select pg_current_wal_insert_lsn() as position') : null;
-  // PostgreSQL answers COMMIT of a failed transaction with success and the tag ROLLBACK.
-  if ((await committed).command !== 'COMMIT') throw flight.causeOf(fail('database.aborted'));
-  const rows = (await position?.catch(() => null))?.rows as { position: string }[] | undefined;
-  return rows?.[0] ? parseWalPosition(rows[0].position) : null;
-}
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null | undefined)?.code;
 
-function translate(error: unknown): unknown {
-  return (error as { code?: unknown })?.code === queryCanceled ? fail('database.timeout', { cause: error }) : error;
-}
+const translate = (error: unknown): unknown =>
+  codeOf(error) === queryCanceled ? fail('database.timeout', { cause: error }) : error;
 
 /** One transaction's statements on a pipelined connection: sent as they come, answered in order. */
 class Flight implements WriteDb {
   #failure: unknown;
+  /** A statement that never left: the server knows nothing of it and would commit the rest. */
+  #unsent: unknown;
   #savepoints = 0;
+  #closed = false;
+  #inDoubt = false;
 
   constructor(private readonly client: pg.PoolClient) {}
 
-  async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
-    return (await this.dispatch(sql, parameters)).rows as Row[];
+  query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+    return this.#ask(sql, parameters, ({ rows }) => rows as Row[]);
   }
 
-  async execute(sql: string, parameters: readonly unknown[] = []): Promise<number> {
-    return (await this.dispatch(sql, parameters)).rowCount ?? 0;
+  execute(sql: string, parameters: readonly unknown[] = []): Promise<number> {
+    return this.#ask(sql, parameters, ({ rowCount }) => rowCount ?? 0);
   }
 
   send(sql: string, parameters: readonly unknown[] = []): void {
@@ -84,38 +86,110 @@ class Flight implements WriteDb {
   async attempt<T>(fn: () => Promise<T | undefined>): Promise<T | undefined> {
     this.#savepoints += 1;
     const name = `attempt_${this.#savepoints}`;
+    const unsent = this.#unsent;
     this.send(`savepoint ${name}`);
     try {
       const value = await fn();
-      this.send(value === undefined ? `rollback to savepoint ${name}` : `release savepoint ${name}`);
+      if (value === undefined) void this.#undo(name, unsent);
+      else this.send(`release savepoint ${name}`);
       return value;
     } catch (error) {
-      await this.dispatch(`rollback to savepoint ${name}`);
-      this.#failure = undefined;
-      throw error;
+      const cause = this.causeOf(error);
+      await this.#undo(name, unsent);
+      throw cause;
     }
   }
 
   /** Puts a statement on the wire; what is sent before the event loop turns shares one packet. */
   dispatch(sql: string, parameters?: readonly unknown[]): Promise<pg.QueryResult> {
+    if (this.#closed) throw fail('database.aborted', { internal: 'a statement came after its transaction’s end' });
+    return this.#put(sql, parameters);
+  }
+
+  /** Where the log stood right after; null for reads. */
+  async commit(mode: 'read' | 'write'): Promise<WalPosition | null> {
+    this.#closed = true;
+    if (this.#unsent !== undefined) throw this.#unsent;
+    this.#inDoubt = mode === 'write';
+    const committed = this.#put('commit');
+    const position = mode === 'write' ? this.#put('select pg_current_wal_insert_lsn() as position') : null;
+    const { command } = await committed;
+    this.#inDoubt = false;
+    // PostgreSQL answers COMMIT of a failed transaction with success and the tag ROLLBACK.
+    if (command !== 'COMMIT') throw this.causeOf(fail('database.aborted'));
+    if (position === null) return null;
+    const rows = (await position.catch(() => null))?.rows as { position: string }[] | undefined;
+    return rows?.[0] ? parseWalPosition(rows[0].position) : beyondAll;
+  }
+
+  /** Never fails on a live connection: false means that it is lost. */
+  rollback(): Promise<boolean> {
+    this.#closed = true;
+    return this.#put('rollback').then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The first failure where `error` is only its echo. */
+  causeOf(error: unknown): unknown {
+    return echoes.has(codeOf(error)) ? (this.#failure ?? error) : error;
+  }
+
+  /** What a lost connection means to the caller: its own refusal stands, for nothing was committed. */
+  lossOf(cause: unknown): unknown {
+    if (this.#inDoubt) return fail('database.in_doubt', { cause });
+    return isAppError(cause) ? cause : fail('shard.unavailable', { cause, retryAfterMs });
+  }
+
+  #ask<T>(sql: string, parameters: readonly unknown[], pick: (result: pg.QueryResult) => T): Promise<T> {
+    const asked = (async () => pick(await this.dispatch(sql, parameters)))();
+    // Whether or not somebody awaits it, the transaction fails with it.
+    asked.catch(() => undefined);
+    return asked;
+  }
+
+  /** Back to the savepoint: what failed since then is undone with the rest. */
+  #undo(name: string, unsent: unknown): Promise<void> {
+    this.#unsent = unsent;
+    const undone = this.dispatch(`rollback to savepoint ${name}`).then(
+      () => {
+        this.#failure = undefined;
+      },
+      () => undefined,
+    );
+    this.send(`release savepoint ${name}`);
+    return undone;
+  }
+
+  #put(sql: string, parameters?: readonly unknown[]): Promise<pg.QueryResult> {
     const { stream } = (this.client as unknown as { connection: { stream: NodeJS.WriteStream } }).connection;
+    const values = this.#written(parameters);
     stream.cork();
     process.nextTick(() => stream.uncork());
-    const answered = parameters
-      ? this.client.query({ name: nameOf(sql), text: sql, values: parameters as unknown[] })
-      : this.client.query(sql);
+    const answered = values ? this.client.query({ name: nameOf(sql), text: sql, values }) : this.client.query(sql);
     answered.catch((error: unknown) => {
       this.#failure ??= error;
     });
     return answered;
   }
 
-  /** The first failure where `error` is only its echo. */
-  causeOf(error: unknown): unknown {
-    const echo = (error as { code?: unknown })?.code;
-    return echo === inFailedTransaction || echo === 'database.aborted' ? (this.#failure ?? error) : error;
+  #written(parameters?: readonly unknown[]): unknown[] | undefined {
+    try {
+      return parameters?.map(writable);
+    } catch (error) {
+      this.#unsent ??= error;
+      throw error;
+    }
   }
 }
+
+/** Throws for what has no JSON form. Left to pg, that fails once the statement is on the wire and spoils its name. */
+const writable = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(writable);
+  const json = typeof value === 'object' && value !== null && !(value instanceof Date) && !ArrayBuffer.isView(value);
+  return json ? JSON.stringify(value) : value;
+};
 
 const namesMax = 1_000;
 const names = new Map<string, string>();
@@ -140,12 +214,9 @@ export interface Entry {
 
 /** The first statement of a tenant's transaction. */
 export function entering({ tenantId, epoch, timeoutMs, after }: Entry): Statement {
-  const timeout = `set_config('statement_timeout', $3, true)`;
-  if (after !== null)
-    return {
-      sql: `select enter_tenant_after($1, $2, $4), ${timeout}`,
-      parameters: [tenantId, epoch, String(timeoutMs ?? 0), formatWalPosition(after)],
-    };
-  if (timeoutMs === null) return { sql: 'select enter_tenant($1, $2)', parameters: [tenantId, epoch] };
-  return { sql: `select enter_tenant($1, $2), ${timeout}`, parameters: [tenantId, epoch, String(timeoutMs)] };
+  const parameters: unknown[] = [tenantId, epoch];
+  const calls = ['enter_tenant($1, $2)'];
+  if (after !== null) calls[0] = `enter_tenant_after($1, $2, $${parameters.push(formatWalPosition(after))})`;
+  if (timeoutMs !== null) calls.push(`set_config('statement_timeout', $${parameters.push(String(timeoutMs))}, true)`);
+  return { sql: `select ${calls.join(', ')}`, parameters };
 }

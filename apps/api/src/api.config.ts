@@ -1,0 +1,55 @@
+import { flag, integer, list, slice, text, type Values } from '#infra/config';
+
+const origin = {
+  shape: 'origin',
+  parse: (given: string): string => {
+    const parsed = URL.parse(given);
+    const isOrigin = parsed !== null && parsed.origin === given && /^https?:$/.test(parsed.protocol);
+    if (!isOrigin) throw new Error('must hold origins such as https://clinic.example, without a path and without *');
+    return given;
+  },
+};
+
+const network = {
+  shape: 'address or CIDR',
+  parse: (given: string): string => {
+    const [address = '', bits, ...rest] = given.split('/');
+    const isV4 = /^(?:\d{1,3}\.){3}\d{1,3}$/.test(address);
+    const isV6 = address.includes(':') && /^[0-9a-fA-F:.]{2,45}$/.test(address);
+    const widest = isV4 ? 32 : 128;
+    const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
+    if ((!isV4 && !isV6) || !isBits || rest.length > 0) throw new Error('must hold addresses or CIDRs');
+    return given;
+  },
+};
+
+export const apiConfig = slice('API', {
+  port: integer('HTTP_PORT', {
+    description: 'port of the REST API',
+    default: 3000,
+    min: 0,
+    max: 65_535,
+    aliases: ['PORT'],
+  }),
+  host: text('HTTP_HOST', { description: 'address that the REST API listens on', default: '0.0.0.0' }),
+  corsOrigins: list('CORS_ORIGINS', origin, {
+    description: 'origins whose pages may call the API from a browser; empty: none',
+    default: [],
+  }),
+  trustedProxies: list('TRUSTED_PROXIES', network, {
+    description: 'proxies whose X-Forwarded-For is believed; the client is the right-most address that is none of them',
+    default: ['127.0.0.1/32', '::1/128'],
+  }),
+  compression: flag('ENABLE_COMPRESSION', {
+    description: 'compress answers of 1 KiB and more with br, gzip or deflate',
+    default: true,
+  }),
+  drainWaitMs: integer('DRAIN_WAIT', {
+    description: 'time between a failing readiness and the end of accepting, for the load balancer to notice',
+    default: 5_000,
+    min: 0,
+    max: 10_000,
+    unit: 'milliseconds',
+  }),
+});
+export type ApiConfig = Values<(typeof apiConfig)['variables']>;

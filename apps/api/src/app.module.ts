@@ -1,0 +1,41 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
+import { AuditModule } from '#infra/audit';
+import { CryptoModule } from '#infra/crypto';
+import { HealthModule } from '#infra/health';
+import { IdentityModule, identityJobs } from '#infra/identity';
+import { QueuesModule } from '#infra/queues';
+import { RedisModule } from '#infra/redis';
+import { ShardingModule } from '#infra/sharding';
+import { type Log, TelemetryModule } from '#infra/telemetry';
+import { ThrottlingModule } from '#infra/throttling';
+import { AppointmentsApiModule } from './appointments/appointments-api.module.js';
+import { productVersion } from './edge/version.js';
+import { HealthApiModule } from './health/health-api.module.js';
+import { IdentityApiModule } from './identity/identity-api.module.js';
+import type { Settings } from './settings.js';
+
+@Module({})
+export class AppModule {
+  static forRoot(settings: Settings, log: Log): DynamicModule {
+    const applicationName = `${settings.telemetry.service}:api`;
+    return {
+      module: AppModule,
+      imports: [
+        TelemetryModule.forRoot(settings.telemetry, { app: 'api', version: productVersion() }, log),
+        HealthModule.forRoot(),
+        RedisModule.forRoot(settings.redis),
+        CryptoModule.forRoot(settings.crypto),
+        ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
+        QueuesModule.forRoot({ jobs: identityJobs, facts: appointmentFacts }),
+        AuditModule,
+        ThrottlingModule.forRoot(settings.throttling),
+        IdentityModule.forRoot(settings.identity),
+        AppointmentsModule,
+        HealthApiModule,
+        IdentityApiModule,
+        AppointmentsApiModule,
+      ],
+    };
+  }
+}

@@ -1,0 +1,66 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Audit } from '#infra/audit';
+import { SealedCursor, TenantCrypto } from '#infra/crypto';
+import { addDatabaseChecks, addRedisCheck, Readiness } from '#infra/health';
+import { permissionsByRole, Sessions } from '#infra/identity';
+import { systemClock } from '#infra/kernel';
+import { RedisConnections } from '#infra/redis';
+import { assertSchemaVersions, Databases, Sharding } from '#infra/sharding';
+import { createLog, HttpMetrics, type Log, Metrics } from '#infra/telemetry';
+import { Limits, limitClasses } from '#infra/throttling';
+import { schemaWindows } from '#migrations';
+import { AppModule } from './app.module.js';
+import { serveDocs } from './docs/docs.routes.js';
+import { openApiDocument } from './docs/openapi.js';
+import { serveMetrics } from './edge/metrics.routes.js';
+import type { EdgeParts } from './edge/ports.js';
+import type { KnownNames } from './edge/route-check.js';
+import { buildServer } from './edge/server.js';
+import { productVersion } from './edge/version.js';
+import type { Settings } from './settings.js';
+
+export interface AppOptions {
+  readonly log?: Log;
+}
+
+/** The whole API, ready for requests but not listening; refuses databases of another version. */
+export async function createApp(settings: Settings, options: AppOptions = {}): Promise<NestFastifyApplication> {
+  const identity = { app: 'api', version: productVersion() };
+  const log = options.log ?? createLog(settings.telemetry, identity);
+  const app = await buildServer(AppModule.forRoot(settings, log), {
+    config: settings.api,
+    log,
+    known: knownNames,
+    partsOf: (built) => partsOf(built, settings, log),
+    openRoutes: (built, server) => {
+      serveDocs(server, openApiDocument(built, identity.version));
+      serveMetrics(server, built.get(Metrics));
+    },
+  });
+  await assertSchemaVersions(app.get(Databases), schemaWindows);
+  const readiness = app.get(Readiness);
+  addDatabaseChecks(readiness, app.get(Sharding));
+  addRedisCheck(readiness, app.get(RedisConnections), 'limits', false);
+  return app;
+}
+
+const knownNames: KnownNames = {
+  limits: new Set(Object.keys(limitClasses)),
+  permissions: new Set(Object.values(permissionsByRole).flat()),
+};
+
+function partsOf(app: NestFastifyApplication, settings: Settings, log: Log): EdgeParts {
+  const readiness = app.get(Readiness);
+  return {
+    config: settings.api,
+    clock: systemClock,
+    log,
+    metrics: app.get(HttpMetrics),
+    sessions: app.get(Sessions),
+    audit: app.get(Audit),
+    fingerprints: app.get(TenantCrypto),
+    cursors: app.get(SealedCursor),
+    limits: app.get(Limits),
+    isDraining: () => readiness.draining,
+  };
+}

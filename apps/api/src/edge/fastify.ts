@@ -1,0 +1,21 @@
+import type { Context } from '#infra/kernel';
+import type { RouteFacts } from './access.js';
+import type { Cursors } from './cursors.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Made by the access guard; absent on the few open routes that no rule governs. */
+    ctx: Context;
+    startedAtMs: number;
+    /** Code of the problem that was answered, for the log. */
+    problemCode: string | undefined;
+    observed: boolean;
+  }
+  interface FastifyInstance {
+    cursors: Cursors;
+  }
+  interface FastifyContextConfig extends Partial<RouteFacts> {
+    /** Says why a route has no access rule: a page or a probe without personal data. */
+    open?: 'docs' | 'metrics' | 'probe';
+  }
+}

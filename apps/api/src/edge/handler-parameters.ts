@@ -1,0 +1,48 @@
+import 'reflect-metadata';
+import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
+import { PageQuery } from './paging.js';
+import { IfMatch } from './parameters.js';
+
+/** Which parts of a request a handler reads; what it does not read must not be sent. */
+export interface Takes {
+  readonly body: boolean;
+  readonly query: boolean;
+}
+
+type Source = 'body' | 'query' | 'path' | 'if-match' | 'page' | 'other';
+
+export interface HandlerParameter {
+  readonly source: Source;
+  readonly validated: boolean;
+}
+
+interface ParameterMetadata {
+  readonly schema?: unknown;
+  readonly factory?: unknown;
+}
+
+const sources: Readonly<Record<number, Source>> = {
+  [RouteParamtypes.BODY]: 'body',
+  [RouteParamtypes.QUERY]: 'query',
+  [RouteParamtypes.PARAM]: 'path',
+};
+
+/** Parameter decorators run before the method's, so this may be asked from a method decorator. */
+export function parametersOf(controller: object, method: string | symbol): HandlerParameter[] {
+  const found: Readonly<Record<string, ParameterMetadata>> =
+    Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {};
+  return Object.entries(found).map(([key, { schema, factory }]) => ({
+    source: sources[Number(key.split(':')[0])] ?? ownSource(factory),
+    validated: schema !== undefined,
+  }));
+}
+
+function ownSource(factory: unknown): Source {
+  if (factory === IfMatch.factory) return 'if-match';
+  return factory === PageQuery.factory ? 'page' : 'other';
+}
+
+export function takesOf(controller: object, method: string | symbol): Takes {
+  const read = parametersOf(controller, method).map((parameter) => parameter.source);
+  return { body: read.includes('body'), query: read.includes('query') };
+}

@@ -1,0 +1,17 @@
+export { Access, type AccessRule } from './access.js';
+export { type CursorKey, PageQuery, type Paging, presentPage } from './paging.js';
+export { Ctx, IfMatch } from './parameters.js';
+export {
+  currency,
+  emailAddress,
+  idOf,
+  instant,
+  instantText,
+  line,
+  listQuery,
+  localDate,
+  money,
+  pageOf,
+  prose,
+  versionNumber,
+} from './schemas.js';

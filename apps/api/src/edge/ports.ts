@@ -1,0 +1,45 @@
+import type { CursorBinding } from '#infra/crypto';
+import type { Clock, Context, Tenant, TenantId, UserActor } from '#infra/kernel';
+import type { HttpMetrics, Log } from '#infra/telemetry';
+import type { LimitClassName, LimitResult, LimitSubject } from '#infra/throttling';
+import type { ApiConfig } from '../api.config.js';
+
+/** identity's `Sessions`. */
+export interface Authenticator {
+  authenticate(token: string): Promise<{ readonly tenant: Tenant; readonly actor: UserActor }>;
+}
+
+/** audit's `Audit`. */
+export interface DenialRecorder {
+  recordDenied(ctx: Context, action: string): Promise<void>;
+}
+
+/** crypto's `TenantCrypto`. */
+export interface Fingerprinter {
+  fingerprint(tenantId: TenantId, parts: readonly (string | Buffer)[]): Promise<Buffer>;
+}
+
+/** crypto's `SealedCursor`. */
+export interface CursorSealer {
+  seal(tenantId: TenantId, binding: CursorBinding, keyset: unknown): Promise<string>;
+  open(tenantId: TenantId, binding: CursorBinding, cursor: string): Promise<unknown>;
+}
+
+/** What the edge asks of the rest of the house. */
+export interface EdgeParts {
+  readonly config: ApiConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: HttpMetrics;
+  readonly sessions: Authenticator;
+  readonly audit: DenialRecorder;
+  readonly fingerprints: Fingerprinter;
+  readonly cursors: CursorSealer;
+  readonly limits: RateLimiter;
+  readonly isDraining: () => boolean;
+}
+
+/** throttling's `Limits`. */
+export interface RateLimiter {
+  consume(classes: readonly LimitClassName[], subject: LimitSubject): Promise<LimitResult>;
+}

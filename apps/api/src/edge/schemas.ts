@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import type { Id, Instant } from '#infra/kernel';
+import { type LocalDate, parseInstant, parseLocalDate } from '#infra/time';
+
+type NounOf<T> = T extends Id<infer Noun> ? Noun : never;
+
+const earliest = '1900-01-01';
+const tooLate = '2200-01-01';
+const earliestMs = parseInstant(`${earliest}T00:00:00Z`) ?? 0;
+const tooLateMs = parseInstant(`${tooLate}T00:00:00Z`) ?? 0;
+
+// Control characters are refused everywhere: PostgreSQL stores no NUL, and the others only deceive readers.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: naming them is the point
+const controlInLine = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: naming them is the point
+const controlInProse = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
+
+/** A uuid that names one `noun`; the document marks it with `x-id-of`, by which tests find every id. */
+export const idOf = <T extends Id<string>>(noun: NounOf<T>): z.ZodType<T, string> =>
+  z.uuid().meta({ 'x-id-of': noun }) as unknown as z.ZodType<T, string>;
+
+/** RFC 3339 with an offset, from 1900 to 2199, read as milliseconds since 1970. */
+export const instant: z.ZodType<Instant, string> = z
+  .string()
+  .max(40)
+  .meta({ format: 'date-time' })
+  .transform((text, check) => {
+    const read = parseInstant(text);
+    if (read !== undefined && read >= earliestMs && read < tooLateMs) return read;
+    return refuse(check, 'must be an RFC 3339 instant with its offset, from 1900 to 2199');
+  });
+
+/** The same in an answer: text. */
+export const instantText = z.iso.datetime({ offset: true });
+
+/** A day in a place's own calendar, `YYYY-MM-DD`, from 1900 to 2199; in an answer too. */
+export const localDate: z.ZodType<LocalDate, string> = z
+  .string()
+  .max(10)
+  .transform((text, check) => {
+    const read = parseLocalDate(text);
+    if (read !== undefined && read >= earliest && read < tooLate) return read;
+    return refuse(check, 'must be an existing day, YYYY-MM-DD, from 1900 to 2199');
+  })
+  .meta({ type: 'string', format: 'date' });
+
+/** One line of text, trimmed, well-formed Unicode without control characters; 1…`most` UTF-16 units. */
+export const line = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(most)
+    .refine((text) => text.isWellFormed() && !controlInLine.test(text), { message: 'must be one line of plain text' });
+
+/** Text that may have line breaks and tabs, at most `most` UTF-16 units. */
+export const prose = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((text) => text.isWellFormed() && !controlInProse.test(text), { message: 'must be plain text' });
+
+/** At most 254 characters (RFC 5321), lower-cased: one address, one account. */
+export const emailAddress = z.string().trim().toLowerCase().max(254).pipe(z.email());
+
+/** ISO 4217, three capitals. */
+export const currency = z.string().regex(/^[A-Z]{3}$/);
+
+/** Integer minor units with their currency; never a fraction. */
+export const money = z.strictObject({ amountMinor: z.int(), currency });
+
+/** The version that an entity's ETag shows. */
+export const versionNumber = z.int().min(1);
+
+export const pageLimits = { least: 1, most: 100, usual: 50 } as const;
+/** A sealed cursor is about 300 characters; what is longer never came from here. */
+export const cursorMaxLength = 2048;
+
+/** The query of a list: `limit` 1…100 (50), `cursor` from the page before, and the list's own filters. */
+export const listQuery = <Filters extends z.core.$ZodLooseShape>(filters: Filters) =>
+  z.strictObject({
+    limit: z.coerce.number().int().min(pageLimits.least).max(pageLimits.most).default(pageLimits.usual),
+    cursor: z.string().max(cursorMaxLength).optional(),
+    ...filters,
+  });
+
+/** The answer of a list: one page and the cursor of the next, null on the last. */
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.strictObject({ items: z.array(item), next: z.string().nullable() });
+
+function refuse(check: z.core.$RefinementCtx<string>, message: string) {
+  check.issues.push({ code: 'custom', message, input: check.value });
+  return z.NEVER;
+}

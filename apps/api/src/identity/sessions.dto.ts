@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import type { Session } from '#infra/identity';
+import { type SessionId, type TenantContext, toDate } from '#infra/kernel';
+import { idOf, instantText } from '../edge/index.js';
+
+const sessionAnswer = z.strictObject({
+  id: idOf<SessionId>('session'),
+  createdAt: instantText,
+  /** To the minute. */
+  lastSeenAt: instantText,
+  expiresAt: instantText,
+  /** The session that asks. */
+  current: z.boolean(),
+});
+/** All of them: nobody has more than 100. */
+export const sessionsAnswer = z.strictObject({ items: z.array(sessionAnswer) });
+
+export const presentSessions = ({ actor }: TenantContext, sessions: readonly Session[]) => ({
+  items: sessions.map((session) => ({
+    id: session.id,
+    createdAt: toDate(session.createdAt).toISOString(),
+    lastSeenAt: toDate(session.lastSeenAt).toISOString(),
+    expiresAt: toDate(session.expiresAt).toISOString(),
+    current: actor.kind === 'user' && actor.sessionId === session.id,
+  })),
+});

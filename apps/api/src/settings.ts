@@ -1,0 +1,23 @@
+import type { Config } from '#infra/config';
+import { cryptoConfig } from '#infra/crypto';
+import { identityConfig } from '#infra/identity';
+import { redisConfig } from '#infra/redis';
+import { databaseConfig } from '#infra/replicas';
+import { shardingConfig } from '#infra/sharding';
+import { telemetryConfig } from '#infra/telemetry';
+import { throttlingConfig } from '#infra/throttling';
+import { apiConfig } from './api.config.js';
+
+/** Everything that this app reads from the environment. */
+export const apiSlices = {
+  telemetry: telemetryConfig,
+  api: apiConfig,
+  crypto: cryptoConfig,
+  redis: redisConfig,
+  database: databaseConfig,
+  sharding: shardingConfig,
+  throttling: throttlingConfig,
+  identity: identityConfig,
+};
+
+export type Settings = Config<typeof apiSlices>;

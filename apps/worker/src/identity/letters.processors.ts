@@ -1,0 +1,25 @@
+import {
+  type Identity,
+  type InvitationId,
+  type MailedKind,
+  type PasswordResetId,
+  sendInvitation,
+  sendPasswordReset,
+} from '#infra/identity';
+import type { TenantContext } from '#infra/kernel';
+import { type Processor, processorFor, type Work } from '#infra/queues';
+import type { Mailer } from '../mail/mailer.js';
+
+/** Mails of identity. The job's id is the mail's, so that one sent twice is recognisable as the same. */
+export function letterProcessors(identity: Identity, mailer: Mailer): readonly Processor[] {
+  const send = async (ctx: TenantContext, kind: MailedKind, id: string, work: Work): Promise<void> => {
+    const letter = await identity.mail(ctx, kind, id as InvitationId | PasswordResetId);
+    if (letter) await mailer.send({ id: work.id, ...letter });
+  };
+  return [
+    processorFor(sendInvitation, (ctx, { invitationId }, work) => send(ctx, 'invitation', invitationId, work)),
+    processorFor(sendPasswordReset, (ctx, { passwordResetId }, work) =>
+      send(ctx, 'password_reset', passwordResetId, work),
+    ),
+  ];
+}

@@ -1,0 +1,95 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AuditModule } from '#infra/audit';
+import { CryptoModule } from '#infra/crypto';
+import { HealthModule, Readiness } from '#infra/health';
+import { Identity, IdentityModule, identityJobs } from '#infra/identity';
+import { systemClock } from '#infra/kernel';
+import {
+  BullQueues,
+  Catalogue,
+  JobRunner,
+  processorsOf,
+  QueueMetrics,
+  QueuesModule,
+  Relay,
+  Workers,
+} from '#infra/queues';
+import { RedisConnections, RedisModule } from '#infra/redis';
+import { Sharding, ShardingModule } from '#infra/sharding';
+import { Log, Metrics, type ProcessIdentity, TelemetryModule } from '#infra/telemetry';
+import { hygieneSchedules } from './hygiene/sweeps.js';
+import { letterProcessors } from './identity/letters.processors.js';
+import { FolderMailer } from './mail/folder-mailer.js';
+import { Mailer } from './mail/mailer.js';
+import { SmtpMailer } from './mail/smtp-mailer.js';
+import { OperatorDoor } from './operator-door.js';
+import type { Settings } from './settings.js';
+import type { WorkerConfig } from './worker.config.js';
+
+@Module({})
+export class WorkerModule {
+  static forRoot(settings: Settings, process: ProcessIdentity, log: Log): DynamicModule {
+    const applicationName = `${settings.telemetry.service}:${process.app}`;
+    return {
+      module: WorkerModule,
+      imports: [
+        TelemetryModule.forRoot(settings.telemetry, process, log),
+        RedisModule.forRoot(settings.redis),
+        CryptoModule.forRoot(settings.crypto),
+        ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
+        QueuesModule.forRoot({ jobs: identityJobs }),
+        AuditModule,
+        HealthModule.forRoot(),
+        IdentityModule.forRoot(settings.identity),
+      ],
+      providers: [
+        { provide: Mailer, useFactory: () => mailerOf(settings.worker) },
+        {
+          provide: QueueMetrics,
+          inject: [Metrics],
+          useFactory: (metrics: Metrics) => new QueueMetrics(metrics),
+        },
+        {
+          provide: BullQueues,
+          inject: [RedisConnections, Log],
+          useFactory: (redis: RedisConnections, l: Log) => new BullQueues(redis, l),
+        },
+        {
+          provide: Relay,
+          inject: [Sharding, BullQueues, Catalogue, Log, QueueMetrics],
+          useFactory: (sharding: Sharding, queues: BullQueues, catalogue: Catalogue, l: Log, metrics: QueueMetrics) =>
+            new Relay({ sharding, queues, catalogue, config: settings.queues, log: l, metrics, clock: systemClock }),
+        },
+        {
+          provide: JobRunner,
+          inject: [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics],
+          useFactory: (...[sharding, catalogue, identity, mailer, l, metrics]: RunnerNeeds) => {
+            const processors = processorsOf(catalogue, letterProcessors(identity, mailer));
+            return new JobRunner({ sharding, processors, log: l, metrics, clock: systemClock });
+          },
+        },
+        {
+          provide: Workers,
+          inject: [BullQueues, JobRunner, Sharding, Identity, Log],
+          useFactory: (queues: BullQueues, runner: JobRunner, sharding: Sharding, identity: Identity, l: Log) => {
+            const schedules = hygieneSchedules({ sharding, identity, clock: systemClock, log: l });
+            return new Workers({ queues, runner, schedules, config: settings.queues, log: l });
+          },
+        },
+        {
+          provide: OperatorDoor,
+          inject: [Readiness, Metrics],
+          useFactory: (readiness: Readiness, metrics: Metrics) =>
+            new OperatorDoor({ readiness, metrics, port: settings.worker.port, host: settings.worker.host }),
+        },
+      ],
+    };
+  }
+}
+
+type RunnerNeeds = [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics];
+
+function mailerOf({ smtpUrl, mailFolder, mailFrom }: WorkerConfig): Mailer {
+  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from: mailFrom });
+  return new FolderMailer({ folder: mailFolder ?? '', from: mailFrom });
+}

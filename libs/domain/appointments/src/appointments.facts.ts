@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineFact } from '#infra/queues';
+import type { Appointment } from './appointment.js';
+
+const payload = z.strictObject({ appointmentId: z.uuid(), locationId: z.uuid(), version: z.int().min(1) });
+type Payload = z.infer<typeof payload>;
+
+const room = ({ locationId }: Payload) => ({ of: 'location', id: locationId }) as const;
+
+const booked = defineFact({ name: 'appointment.booked', payload, room });
+const rescheduled = defineFact({ name: 'appointment.rescheduled', payload, room });
+const cancelled = defineFact({ name: 'appointment.cancelled', payload, room });
+
+/** What the calendars of a location are told: which visit changed, never whose it is. Readers fetch with their own rights. */
+export const appointmentFacts = [booked, rescheduled, cancelled] as const;
+
+const facts = { booked, rescheduled, cancelled } as const;
+
+/** The outbox entry of what just happened to a visit; facts of one visit keep their order. */
+export const factOf = (
+  event: keyof typeof facts,
+  { id, locationId, version }: Pick<Appointment, 'id' | 'locationId' | 'version'>,
+) => facts[event].entry(id, { appointmentId: id, locationId, version });

@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { Audit } from '#infra/audit';
+import { TenantCrypto } from '#infra/crypto';
+import { systemClock } from '#infra/kernel';
+import { Outbox } from '#infra/queues';
+import { Sharding } from '#infra/sharding';
+import { Metrics } from '#infra/telemetry';
+import { AppointmentsService } from './appointments.service.js';
+import { AvailabilityService } from './availability.service.js';
+import { type BookingParts, BookingService } from './booking.service.js';
+import { CalendarService } from './calendar.service.js';
+import { CatalogueService } from './catalogue.service.js';
+
+const parts = Symbol('parts of booking');
+
+@Module({
+  providers: [
+    {
+      provide: parts,
+      inject: [Sharding, Audit, Outbox, TenantCrypto, Metrics],
+      useFactory: (
+        sharding: Sharding,
+        audit: Audit,
+        outbox: Outbox,
+        crypto: TenantCrypto,
+        metrics: Metrics,
+      ): BookingParts => ({ sharding, audit, outbox, crypto, metrics, clock: systemClock }),
+    },
+    {
+      provide: CatalogueService,
+      inject: [parts],
+      useFactory: ({ sharding, audit, clock }: BookingParts) => new CatalogueService(sharding, audit, clock),
+    },
+    {
+      provide: CalendarService,
+      inject: [parts],
+      useFactory: ({ sharding, audit, clock }: BookingParts) => new CalendarService(sharding, audit, clock),
+    },
+    {
+      provide: AvailabilityService,
+      inject: [parts],
+      useFactory: ({ sharding, clock }: BookingParts) => new AvailabilityService(sharding, clock),
+    },
+    {
+      provide: BookingService,
+      inject: [parts, AvailabilityService],
+      useFactory: (all: BookingParts, availability: AvailabilityService) => new BookingService(all, availability),
+    },
+    { provide: AppointmentsService, inject: [parts], useFactory: (all: BookingParts) => new AppointmentsService(all) },
+  ],
+  exports: [AppointmentsService, AvailabilityService, BookingService, CalendarService, CatalogueService],
+})
+export class AppointmentsModule {}

@@ -1,0 +1,224 @@
+import { Injectable } from '@nestjs/common';
+import { Audit } from '#infra/audit';
+import { type Clock, newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
+import { Sharding, type WriteContext } from '#infra/sharding';
+import { isZone, minuteOfInstant } from '#infra/time';
+import { fail } from './appointments.errors.js';
+import { demand } from './appointments.policy.js';
+import {
+  type Location,
+  type LocationChanges,
+  type LocationId,
+  type NewLocation,
+  type NewResource,
+  type NewService,
+  type Resource,
+  type ResourceChanges,
+  type ResourceFilter,
+  reachIsLegal,
+  type Service,
+  type ServiceChanges,
+  type ServiceId,
+} from './catalogue.js';
+import { CatalogueRepository } from './catalogue.repository.js';
+import { ClaimsRepository } from './claims.repository.js';
+import type { ResourceId } from './resource.js';
+import { expectVersion, nextVersion } from './versions.js';
+
+/** The most services that one resource's list of skills shows. */
+const skillsMax = 500;
+
+/** What is offered, where, and who or what it takes. */
+@Injectable()
+export class CatalogueService {
+  readonly #rows = new CatalogueRepository();
+  readonly #claims = new ClaimsRepository();
+
+  constructor(
+    private readonly sharding: Sharding,
+    private readonly audit: Audit,
+    private readonly clock: Clock,
+  ) {}
+
+  async createLocation(ctx: TenantContext, input: NewLocation): Promise<Location> {
+    demand(ctx, 'catalogue.change');
+    if (!isZone(input.tz)) throw fail('location.unknown_zone');
+    const location = { ...input, id: newId<LocationId>(), active: true, version: 1 };
+    return this.sharding.writeOnce(ctx, async (tx) => {
+      await this.#rows.insertLocation(tx, location, this.clock.now());
+      await this.#recorded(tx, 'location.create', location);
+      return location;
+    });
+  }
+
+  async locations(ctx: TenantContext, page: PageRequest<LocationId>): Promise<Page<Location, LocationId>> {
+    demand(ctx, 'catalogue.read');
+    return this.sharding.read(ctx, (tx) => this.#rows.locations(tx, page), { from: 'replica' });
+  }
+
+  async location(ctx: TenantContext, id: LocationId): Promise<Location> {
+    demand(ctx, 'catalogue.read');
+    const found = await this.sharding.read(ctx, (tx) => this.#rows.location(tx, id));
+    if (!found) throw fail('location.not_found');
+    return found;
+  }
+
+  async changeLocation(
+    ctx: TenantContext,
+    id: LocationId,
+    expectedVersion: number,
+    changes: LocationChanges,
+  ): Promise<Location> {
+    demand(ctx, 'catalogue.change');
+    return this.sharding.write(ctx, async (tx) => {
+      const current = expectVersion('location', await this.#rows.locationForUpdate(tx, id), expectedVersion);
+      const next = nextVersion(current, changes);
+      await this.#rows.updateLocation(tx, next, this.clock.now());
+      await this.#recorded(tx, 'location.change', next, current, changes);
+      return next;
+    });
+  }
+
+  async createService(ctx: TenantContext, input: NewService): Promise<Service> {
+    demand(ctx, 'catalogue.change');
+    if (!reachIsLegal(input)) throw fail('service.segments_too_long');
+    const service = { ...input, id: newId<ServiceId>(), active: true, version: 1 };
+    return this.sharding.writeOnce(ctx, async (tx) => {
+      await this.#rows.insertService(tx, service, this.clock.now());
+      await this.#recorded(tx, 'service.create', service);
+      return service;
+    });
+  }
+
+  async services(ctx: TenantContext, page: PageRequest<ServiceId>): Promise<Page<Service, ServiceId>> {
+    demand(ctx, 'catalogue.read');
+    return this.sharding.read(ctx, (tx) => this.#rows.services(tx, page), { from: 'replica' });
+  }
+
+  async service(ctx: TenantContext, id: ServiceId): Promise<Service> {
+    demand(ctx, 'catalogue.read');
+    const found = await this.sharding.read(ctx, (tx) => this.#rows.service(tx, id));
+    if (!found) throw fail('service.not_found');
+    return found;
+  }
+
+  /** Visits that are booked keep the times and resources they have. */
+  async changeService(
+    ctx: TenantContext,
+    id: ServiceId,
+    expectedVersion: number,
+    changes: ServiceChanges,
+  ): Promise<Service> {
+    demand(ctx, 'catalogue.change');
+    return this.sharding.write(ctx, async (tx) => {
+      const current = expectVersion('service', await this.#rows.serviceForUpdate(tx, id), expectedVersion);
+      const next = nextVersion(current, changes);
+      if (!reachIsLegal(next)) throw fail('service.segments_too_long');
+      await this.#rows.updateService(tx, next, this.clock.now());
+      await this.#recorded(tx, 'service.change', next, current, changes);
+      return next;
+    });
+  }
+
+  async createResource(ctx: TenantContext, input: NewResource): Promise<Resource> {
+    demand(ctx, 'catalogue.change');
+    const resource = { ...input, id: newId<ResourceId>(), active: true, version: 1 };
+    return this.sharding.writeOnce(ctx, async (tx) => {
+      await this.#rows.insertResource(tx, resource, this.clock.now());
+      await this.#recorded(tx, 'resource.create', resource);
+      return resource;
+    });
+  }
+
+  async resources(
+    ctx: TenantContext,
+    filter: ResourceFilter,
+    page: PageRequest<ResourceId>,
+  ): Promise<Page<Resource, ResourceId>> {
+    demand(ctx, 'catalogue.read');
+    return this.sharding.read(ctx, (tx) => this.#rows.resources(tx, filter, page), { from: 'replica' });
+  }
+
+  async resource(ctx: TenantContext, id: ResourceId): Promise<Resource> {
+    demand(ctx, 'catalogue.read');
+    const found = await this.sharding.read(ctx, (tx) => this.#rows.resource(tx, id));
+    if (!found) throw fail('resource.not_found');
+    return found;
+  }
+
+  /** A smaller capacity leaves what is booked; a larger one takes part in the blocks that lie ahead. */
+  async changeResource(
+    ctx: TenantContext,
+    id: ResourceId,
+    expectedVersion: number,
+    changes: ResourceChanges,
+  ): Promise<Resource> {
+    demand(ctx, 'catalogue.change');
+    return this.sharding.write(ctx, async (tx) => {
+      this.#claims.lock(tx, [{ resourceId: id }]);
+      const current = expectVersion('resource', await this.#rows.resourceForUpdate(tx, id), expectedVersion);
+      const next = nextVersion(current, changes);
+      await this.#rows.updateResource(tx, next, this.clock.now());
+      if (next.capacity > current.capacity)
+        await this.#claims.extendBlocks(tx, next, minuteOfInstant(this.clock.now()));
+      await this.#recorded(tx, 'resource.change', next, current, changes);
+      return next;
+    });
+  }
+
+  /** The services that a resource can serve, at most 500. */
+  async skills(ctx: TenantContext, id: ResourceId): Promise<readonly ServiceId[]> {
+    demand(ctx, 'catalogue.read');
+    return this.sharding.read(ctx, async (tx) => {
+      const [resource, skills] = await Promise.all([
+        this.#rows.resource(tx, id),
+        this.#rows.skillsOf(tx, id, skillsMax),
+      ]);
+      if (!resource) throw fail('resource.not_found');
+      return skills;
+    });
+  }
+
+  /** Idempotent. */
+  async putSkill(ctx: TenantContext, id: ResourceId, serviceId: ServiceId): Promise<void> {
+    demand(ctx, 'catalogue.change');
+    await this.sharding.write(ctx, async (tx) => {
+      const added = await this.#rows.addSkill(tx, id, serviceId, this.clock.now());
+      if (added)
+        await this.audit.record(tx, { action: 'resource.add_skill', resourceType: 'resource', resourceId: id });
+    });
+  }
+
+  /** Idempotent for a resource and a service that exist; visits that are booked keep it. */
+  async removeSkill(ctx: TenantContext, id: ResourceId, serviceId: ServiceId): Promise<void> {
+    demand(ctx, 'catalogue.change');
+    await this.sharding.write(ctx, async (tx) => {
+      const [resource, service, removed] = await Promise.all([
+        this.#rows.resource(tx, id),
+        this.#rows.service(tx, serviceId),
+        this.#rows.removeSkill(tx, id, serviceId),
+      ]);
+      if (!resource) throw fail('resource.not_found');
+      if (!service) throw fail('service.not_found');
+      if (removed)
+        await this.audit.record(tx, { action: 'resource.remove_skill', resourceType: 'resource', resourceId: id });
+    });
+  }
+
+  async #recorded(
+    tx: WriteContext,
+    action: `${string}.${string}`,
+    { id, version }: { readonly id: string; readonly version: number },
+    before?: { readonly version: number },
+    changes: object = {},
+  ): Promise<void> {
+    await this.audit.record(tx, {
+      action,
+      resourceType: action.slice(0, action.indexOf('.')),
+      resourceId: id,
+      versionTo: version,
+      fields: Object.keys(changes),
+      ...(before ? { versionFrom: before.version } : {}),
+    });
+  }
+}

@@ -1,0 +1,65 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock, Instant, SessionId, Tenant, TenantId } from '#infra/kernel';
+import type { Session } from './session.js';
+import type { UserStatus } from './user.js';
+
+/** What decides whether a verified token is still good, and for what. */
+export interface Standing {
+  readonly session: Session;
+  readonly status: UserStatus;
+  readonly permissionVersion: number;
+  readonly permissions: ReadonlySet<string>;
+}
+
+/** Whatever ends a session or changes a user applies on every process after at most this long. */
+export const stalenessMs = 1_000;
+const standingsMax = 50_000;
+
+interface Entry {
+  /** Before the load began: what was committed later may be missing. */
+  readonly asOf: Instant;
+  readonly standing: Promise<Standing | null>;
+}
+
+/** Standings of sessions, kept for a second from the start of their load; many who ask at once share one load. */
+export class Standings {
+  readonly #entries = new LRUCache<string, Entry>({ max: standingsMax });
+
+  constructor(
+    private readonly load: (tenant: Tenant, sessionId: SessionId) => Promise<Standing | null>,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Null for a session that does not exist. `permissionVersion`: the least that the answer must know of. */
+  async of(tenant: Tenant, sessionId: SessionId, permissionVersion: number): Promise<Standing | null> {
+    const known = this.#fresh(tenant.id, sessionId);
+    const standing = await (known ?? this.#reload(tenant, sessionId));
+    const isOld = known !== undefined && (standing?.permissionVersion ?? 0) < permissionVersion;
+    return isOld ? this.#reload(tenant, sessionId) : standing;
+  }
+
+  /** The next question is answered from the database: for the process in which the session was ended. */
+  forget(tenantId: TenantId, sessionId: SessionId): void {
+    this.#entries.delete(keyOf(tenantId, sessionId));
+  }
+
+  #fresh(tenantId: TenantId, sessionId: SessionId): Promise<Standing | null> | undefined {
+    const entry = this.#entries.get(keyOf(tenantId, sessionId));
+    const ageMs = entry === undefined ? -1 : this.clock.now() - entry.asOf;
+    return ageMs >= 0 && ageMs < stalenessMs ? entry?.standing : undefined;
+  }
+
+  #reload(tenant: Tenant, sessionId: SessionId): Promise<Standing | null> {
+    const key = keyOf(tenant.id, sessionId);
+    const asOf = this.clock.now();
+    const standing = this.load(tenant, sessionId);
+    const entry = { asOf, standing };
+    this.#entries.set(key, entry);
+    standing.catch(() => {
+      if (this.#entries.peek(key) === entry) this.#entries.delete(key);
+    });
+    return standing;
+  }
+}
+
+const keyOf = (tenantId: TenantId, sessionId: SessionId): string => `${tenantId}|${sessionId}`;

@@ -1,0 +1,5 @@
+export type { RedisConnection } from './connect.js';
+export { RedisConnections } from './connections.js';
+export { type RedisConfig, redisConfig } from './redis.config.js';
+export { RedisModule } from './redis.module.js';
+export { type RedisRole, redisRoles } from './roles.js';

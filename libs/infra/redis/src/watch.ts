@@ -1,0 +1,27 @@
+import type { Log } from '#infra/telemetry';
+import type { RedisConnection } from './connect.js';
+
+/** First word of a refusal by Redis, such as WRONGPASS or READONLY; the rest of its text may repeat arguments. */
+const refusal = (error: unknown): string | undefined =>
+  error instanceof Error ? /^[A-Z]{3,20}(?= )/.exec(error.message)?.[0] : undefined;
+
+/**
+ * Handles every `error` of a connection and writes one line each time that it comes up or goes down, but
+ * not when we close it: since retries never end, only that brings it to `end`.
+ */
+export function watch(connection: RedisConnection, log: Log): void {
+  let state: 'connecting' | 'up' | 'down' = 'connecting';
+  const down = (error?: unknown) => {
+    if (state === 'down') return;
+    log.warn('redis.state_changed', { from: state, to: 'down', reason: refusal(error), error });
+    state = 'down';
+  };
+  connection.on('ready', () => {
+    if (state !== 'up') log.info('redis.state_changed', { from: state, to: 'up' });
+    state = 'up';
+  });
+  connection.on('error', down);
+  connection.on('close', () => {
+    if (connection.status !== 'end') down();
+  });
+}

@@ -1,0 +1,132 @@
+import { FixedClock } from '#infra/kernel';
+import { openTestDatabases, type TestDatabases, testCluster } from '#infra/testing';
+import { NodePool, type PoolOptions } from './pool.js';
+import { ReplicaSet } from './replica-set.js';
+
+const options: PoolOptions = {
+  min: 0,
+  max: 2,
+  acquireTimeoutMs: 2_000,
+  queueLimit: 10,
+  idleTimeoutMs: 1_000,
+  statementTimeoutMs: 300,
+  applicationName: 'test',
+};
+const urlOf = (
+  { host, port }: { readonly host: string; readonly port: number },
+  { user, password }: { readonly user: string; readonly password: string },
+) => `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/postgres`;
+const open = (url: string, changed: Partial<PoolOptions> = {}) =>
+  new NodePool(url, { ...options, ...changed }, () => undefined);
+const outcome = (work: Promise<unknown>) => work.then(() => 'ok').catch((error: { code?: string }) => error.code);
+const never = () => 'own' as const;
+
+describe('connections to a server', () => {
+  it('say unreachable, not exhausted, when nobody is there, however many ask at once', async () => {
+    const pool = open('postgres://nobody@127.0.0.1:1/none', { max: 1 });
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => outcome(pool.connect())));
+    expect(new Set(outcomes)).toEqual(new Set(['database.unreachable']));
+    await pool.end();
+  });
+});
+
+describe('a primary and its replica', () => {
+  const clock = new FixedClock(1_000_000);
+  let db: TestDatabases;
+  let set: ReplicaSet;
+  let pools: readonly [NodePool, NodePool];
+  beforeAll(async () => {
+    db = await openTestDatabases();
+    const { servers, replica } = testCluster();
+    const [primary] = servers;
+    if (!primary) throw new Error('no server');
+    pools = [
+      open(urlOf(primary, primary.superuser), { statementTimeoutMs: 5_000 }),
+      open(urlOf(replica, primary.superuser)),
+    ];
+    set = new ReplicaSet(pools[0], [pools[1]], clock);
+  });
+  afterAll(async () => {
+    await set?.end();
+    await db?.close();
+  });
+
+  const onPrimary = async (sql: string) => {
+    const client = await pools[0].connect();
+    await client.query(sql).finally(() => client.release());
+  };
+  const inRotation = () => set.counts().replicas[0]?.inRotation;
+  /** Polls, a second of the clock apart, until the replica is in rotation; `pauseMs` lets it replay. */
+  const untilInRotation = async () => {
+    for (let n = 0; n < 50 && !inRotation(); n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      clock.advance(1_000);
+      await set.poll();
+    }
+  };
+
+  it('needs two good polls in a row before it answers', async () => {
+    await set.poll();
+    expect(inRotation()).toBe(false);
+    expect(await set.onReplica(async () => 'answer', never)).toBeUndefined();
+    await untilInRotation();
+    expect(await set.onReplica(async () => 'answer', never)).toEqual({ value: 'answer' });
+  });
+
+  it('goes on where the log of an idle primary ends at the border of a page', async () => {
+    await untilInRotation();
+    await onPrimary('select pg_switch_wal()');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (let n = 0; n < 8; n += 1) {
+      clock.advance(1_000);
+      await set.poll();
+    }
+    expect(inRotation()).toBe(true);
+  });
+
+  it('leaves rotation when it stands still for more than 5 s, and comes back after it has caught up', async () => {
+    await untilInRotation();
+    await db.freezeReplica();
+    try {
+      await onPrimary('create table nudge (); drop table nudge');
+      await set.poll();
+      clock.advance(4_000);
+      await set.poll();
+      expect(inRotation()).toBe(true);
+      clock.advance(2_000);
+      await set.poll();
+      expect(inRotation()).toBe(false);
+    } finally {
+      await db.thawReplica();
+    }
+    await untilInRotation();
+    expect(inRotation()).toBe(true);
+  });
+
+  it('leaves rotation at once when a read finds it broken, and stays when the read itself was wrong', async () => {
+    await untilInRotation();
+    const failing = async () => {
+      throw new Error('no');
+    };
+    await expect(set.onReplica(failing, never)).rejects.toThrow('no');
+    expect(await set.onReplica(failing, () => 'behind')).toBeUndefined();
+    expect(inRotation()).toBe(true);
+    expect(await set.onReplica(failing, () => 'broken')).toBeUndefined();
+    expect(inRotation()).toBe(false);
+  });
+
+  it('gives up a server that does not even cancel, and takes it for dead', async () => {
+    await untilInRotation();
+    const client = await pools[1].connect();
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const pid = rows[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await expect(client.query('select 1')).rejects.toThrow('Query read timeout');
+    } finally {
+      process.kill(pid, 'SIGCONT');
+      client.release(true);
+    }
+    expect(pools[1].counts().total).toBeLessThan(2);
+  });
+});

@@ -1,0 +1,57 @@
+type Labels = Readonly<Record<string, string>>;
+
+const maxLabelLength = 120;
+
+/**
+ * Bounds how many time series this process holds, since each costs memory here and in Prometheus and an 8 MB registry
+ * stops the event loop for a second. A label set that no longer fits is dropped; the first refusal is reported.
+ */
+export class SeriesBudget {
+  private used = 0;
+  private refused = false;
+
+  constructor(
+    private readonly max: number,
+    private readonly onFirstRefusal: (metric: string) => void,
+  ) {}
+
+  /** Finds or makes the series of a label set; undefined where it does not fit. `size` is what one costs. */
+  series<Series>(
+    metric: string,
+    labelNames: readonly string[],
+    size: number,
+    make: (labelValues: readonly string[]) => Series,
+  ): (labels: Labels) => Series | undefined {
+    const known = new Map<string, Series>();
+    return (labels) => {
+      const values = labelNames.map((name) => String(labels[name] ?? '').slice(0, maxLabelLength));
+      const key = values.join('\u0000');
+      const existing = known.get(key);
+      if (existing !== undefined) return existing;
+      if (!this.take(metric, size)) return undefined;
+      const made = make(values);
+      known.set(key, made);
+      return made;
+    };
+  }
+
+  /** For a metric that is rebuilt as a whole: whether `count` series fit in place of the ones it held before. */
+  batch(metric: string): (count: number) => boolean {
+    let held = 0;
+    return (count) => {
+      this.used -= held;
+      held = this.take(metric, count) ? count : 0;
+      return held === count;
+    };
+  }
+
+  private take(metric: string, size: number): boolean {
+    if (this.used + size <= this.max) {
+      this.used += size;
+      return true;
+    }
+    if (!this.refused) this.onFirstRefusal(metric);
+    this.refused = true;
+    return false;
+  }
+}

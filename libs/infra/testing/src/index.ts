@@ -1,0 +1,10 @@
+export { AppProcess } from './app-process.js';
+export { type ClusterPlan, type ClusterPorts, ClusterRunsError, LocalCluster } from './local-cluster.js';
+export { LocalStack, removeStackData, type StackPlan, type StackPorts } from './local-stack.js';
+export { projectRoot, StackError, stackHome } from './places.js';
+export { findPort } from './ports.js';
+export type { PostgresAddress, PostgresServer } from './postgres-server.js';
+export { birthOf, endWithProcess, isAlive, waitUntil } from './processes.js';
+export type { RedisServer } from './redis-server.js';
+export { type TestCluster, testCluster } from './test-cluster.js';
+export { openTestDatabases, TestDatabases, type TestDatabasesOptions } from './test-databases.js';

@@ -1,0 +1,66 @@
+import type { LocalStack } from '#infra/testing';
+import { curlLine, type SeedReport } from './seed-report.js';
+
+const rule = '─'.repeat(100);
+
+/** What a newcomer needs at the terminal: where things answer, who may log in, what to try first. */
+export function banner(stack: LocalStack, seed: SeedReport, readySeconds: number): string {
+  const api = stack.apis[0]?.url ?? '';
+  const curls = seed.examples.map((example) => `  # ${example.says}\n  ${curlLine(api, seed.login, example)}`);
+  return [
+    '',
+    rule,
+    `Praxis is ready after ${readySeconds.toFixed(1)} s. Ctrl-C drains and stops it; the data stays until \`npm run reset\`.`,
+    '',
+    ...section('Open', urls(api, stack.workers[0]?.url)),
+    ...section(
+      'Log in',
+      seed.logins.map(({ role, tenant, email, password }) => [role, `${email}  ${password}  (tenant ${tenant})`]),
+    ),
+    ...(seed.ids === undefined ? [] : section('Ids', Object.entries(seed.ids))),
+    ...section('Connect', connections(stack)),
+    'Try (each line logs in by itself)',
+    ...curls,
+    rule,
+    '',
+  ].join('\n');
+}
+
+type Row = readonly [string, string];
+
+function section(title: string, rows: readonly Row[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return [title, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''];
+}
+
+const urls = (api: string, worker: string | undefined): Row[] => [
+  ['API', `${api}/api/v1`],
+  ['reference', `${api}/docs`],
+  ['OpenAPI', `${api}/openapi.json`],
+  ['health', `${api}/health/ready`],
+  ['metrics', `${api}/metrics`],
+  ...(worker === undefined ? [] : [['worker', `${worker}/health/ready`] as const]),
+];
+
+/** As the application: without a tenant, row-level security shows no rows. As postgres: everything. */
+function connections({ cluster, environment }: LocalStack): Row[] {
+  const names = [
+    'DIRECTORY_URL',
+    ...cluster.servers.map((_, n) => `SHARD_${n + 1}_URL`),
+    'SHARD_1_REPLICAS',
+    'REDIS_URL',
+  ];
+  const rows = names.flatMap((name): Row[] => {
+    const value = environment[name];
+    return value === undefined ? [] : [[labelOf(name), value]];
+  });
+  const password = cluster.servers[0]?.superuser.password;
+  const note: Row = [
+    '',
+    `row-level security shows no rows without a tenant; user postgres, password ${password}, sees all`,
+  ];
+  return [...rows, note];
+}
+
+const labelOf = (name: string): string =>
+  name.toLowerCase().replace('shard_1_replicas', 'shard 1 replica').replace(/_url$/, '').replaceAll('_', ' ');
