@@ -8,8 +8,24 @@ const platformTables: Readonly<Record<string, readonly string[]>> = {
 
 /** What system workers may do, past all tenants. */
 const relayGrants: Readonly<Record<string, readonly string[]>> = {
-  directory: [],
-  'shard-1': [],
+  directory: [
+    'idempotency_key: delete select',
+    'invitation: delete select',
+    'login_attempt: delete select',
+    'migrations: select',
+    'outbox: delete select update',
+    'password_reset: delete select',
+    'schema_version: select',
+    'shard: insert select update',
+    'tenant: insert select update',
+    'user_session: delete select',
+  ],
+  'shard-1': [
+    'idempotency_key: delete select',
+    'migrations: select',
+    'outbox: delete select update',
+    'tenant_fence: delete insert select update',
+  ],
 };
 
 interface TableRow {

@@ -1,5 +1,5 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { MessageReader, type Statement, StatementReader } from './wire.js';
+import { MessageReader, readStartup, type Statement, StatementReader } from './wire.js';
 
 export interface Recorded extends Statement {
   /** Statements with the same number left the client before it had the answer to any of them. */
@@ -8,7 +8,7 @@ export interface Recorded extends Statement {
 
 /** Stands between an app and its PostgreSQL server and writes down what is asked; it changes nothing. */
 export class StatementTap {
-  readonly #connections: Recorded[][] = [];
+  readonly #connections: Recording[] = [];
   readonly #sockets = new Set<Socket>();
 
   private constructor(
@@ -28,8 +28,7 @@ export class StatementTap {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** What each connection was asked since the start, in order. */
-  get connections(): readonly (readonly Recorded[])[] {
+  get connections(): readonly Pick<Recording, 'startup' | 'statements'>[] {
     return this.#connections;
   }
 
@@ -41,7 +40,7 @@ export class StatementTap {
   #carry(client: Socket): void {
     const server = connect({ ...this.target, noDelay: true });
     const recording = new Recording();
-    this.#connections.push(recording.statements);
+    this.#connections.push(recording);
     this.#join(client, server, (chunk) => recording.asked(chunk));
     this.#join(server, client, (chunk) => recording.answered(chunk));
   }
@@ -63,6 +62,8 @@ export class StatementTap {
 /** One connection's statements, numbered by flight: a new one begins when nothing is unanswered. */
 export class Recording {
   readonly statements: Recorded[] = [];
+  /** Settings that the client opened the connection with. */
+  startup: ReadonlyMap<string, string> = new Map();
   readonly #asked = new MessageReader(true);
   readonly #answered = new MessageReader(false);
   readonly #reader = new StatementReader();
@@ -71,6 +72,7 @@ export class Recording {
 
   asked(chunk: Buffer): void {
     for (const message of this.#asked.read(chunk)) {
+      if (message.type === '') this.startup = readStartup(message);
       const statement = this.#reader.read(message);
       if (statement) {
         if (this.#unanswered === 0) this.#flight += 1;

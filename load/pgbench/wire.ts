@@ -67,6 +67,14 @@ export class StatementReader {
   }
 }
 
+/** Names and values of the start-up message, after its protocol number. */
+export function readStartup({ body }: Message): ReadonlyMap<string, string> {
+  const words = body.toString('utf8', 4).split('\0');
+  const settings = new Map<string, string>();
+  for (let n = 0; n + 1 < words.length && words[n] !== ''; n += 2) settings.set(words[n] ?? '', words[n + 1] ?? '');
+  return settings;
+}
+
 class Fields {
   #at = 0;
   constructor(private readonly body: Buffer) {}

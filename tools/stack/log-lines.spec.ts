@@ -6,15 +6,18 @@ const line = {
   'service.name': 'praxis',
   'process.pid': 1,
   app: 'api',
-  route: '/api/v1/appointments/:id',
-  status: 409,
+  'http.request.method': 'PATCH',
+  'http.route': '/api/v1/appointments/:id',
+  'http.response.status_code': 409,
+  'event.duration_ms': 12.5,
+  'organization.id': 't-1',
   message: 'request.done',
 };
 
 describe('a log line for reading', () => {
   it('shows time, app, level, event and the fields that matter', () => {
     expect(readableLine('api', JSON.stringify(line), false)).toBe(
-      '10:32:07.120 api     warn  request.done route=/api/v1/appointments/:id status=409',
+      '10:32:07.120 api     warn  request.done PATCH /api/v1/appointments/:id 409 12.5 ms tenant=t-1',
     );
   });
 

@@ -1,22 +1,41 @@
 const colours = { debug: 90, info: 32, warn: 33, error: 31 } as const;
 /** Fields that the line shows in other ways, or that say the same on every line of an app. */
 const hidden = /^(@timestamp|message|log\.level|app|version|service\..+|process\.pid|error\.stack_trace)$/;
+/** What a call was, in the order of reading, each with its unit. */
+const callFields: Readonly<Record<string, string>> = {
+  'http.request.method': '',
+  'http.route': '',
+  'http.response.status_code': '',
+  'event.duration_ms': ' ms',
+};
+const shortNames: Readonly<Record<string, string>> = {
+  'http.request.id': 'request',
+  'organization.id': 'tenant',
+  'user.id': 'user',
+};
 const maxLineLength = 400;
 const indent = ' '.repeat(21);
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** `10:32:07.120 api     info  request.done http.route=… status=201`: what an app wrote as JSON, for reading. */
+/** `10:32:07.120 api     info  request.done POST /api/v1/appointments 201 87.25 ms tenant=…`: what an app wrote as JSON, for reading. */
 export function readableLine(app: string, line: string, coloured: boolean): string {
   const fields = parse(line);
   if (fields === undefined) return `${' '.repeat(12)} ${app.padEnd(7)} ${line}`;
   const level = String(fields['log.level'] ?? 'info');
   const time = String(fields['@timestamp'] ?? '').slice(11, 23);
   const rest = Object.entries(fields)
-    .filter(([name]) => !hidden.test(name))
-    .map(([name, value]) => `${name.replace(/^praxis\./, '')}=${shown(value)}`);
-  const text = shorten([String(fields.message ?? ''), ...rest].join(' '));
+    .filter(([name]) => !hidden.test(name) && !(name in callFields))
+    .map(([name, value]) => `${shortNames[name] ?? name.replace(/^praxis\./, '')}=${shown(value)}`);
+  const text = shorten([String(fields.message ?? ''), ...callOf(fields), ...rest].join(' '));
   return `${time.padEnd(12)} ${app.padEnd(7)} ${paint(level, coloured)} ${text}${stackOf(fields)}`;
+}
+
+/** `GET /api/v1/services 200 18.81 ms` */
+function callOf(fields: Fields): readonly string[] {
+  return Object.entries(callFields)
+    .filter(([name]) => fields[name] !== undefined)
+    .map(([name, unit]) => `${shown(fields[name])}${unit}`);
 }
 
 /** A message that quotes an app's last lines. */

@@ -1,15 +1,13 @@
-import { execFile } from 'node:child_process';
 import { watch } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { type LocalStack, projectRoot } from '#infra/testing';
+import { type AppProcess, type LocalStack, projectRoot } from '#infra/testing';
+import { compileFiles } from './compile.js';
 
-const run = promisify(execFile);
 const watched = ['apps', 'libs', 'migrations'] as const;
 const settleMs = 60;
-const relevant = /(?<!\.spec)\.(ts|lua|sql|json|html|css|js)$/;
+const relevant = /(?<!\.spec|\.d)\.(ts|lua|sql|json|html|css|js|svg)$/;
 
-/** Rebuilds and restarts the apps on every edit, one round at a time; edits during a round make one more. */
+/** Compiles what was edited and restarts the apps that it concerns, one round at a time; edits during a round make one more. */
 export function reloadOnEdit(stack: LocalStack, say: (line: string) => void): { close(): Promise<void> } {
   const changed = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -40,16 +38,25 @@ function takeAll(changed: Set<string>): readonly string[] {
   return all;
 }
 
+/** The apps drain while their new code is compiled; when it does not compile, they come back as they were. */
 async function reload(stack: LocalStack, files: readonly string[], say: (line: string) => void): Promise<void> {
   const startedAt = performance.now();
+  const apps = appsOf(stack, files);
   try {
-    await run(process.execPath, ['tools/bootstrap.mjs', 'build'], { cwd: projectRoot() });
-    if (files.some((file) => file.startsWith('migrations/'))) await stack.cli('migrate');
-    await Promise.all(stack.apps.map((app) => app.stop()));
-    await Promise.all(stack.apps.map((app) => app.start()));
+    const [compiled] = await Promise.allSettled([compileFiles(files), ...apps.map((app) => app.stop())]);
+    if (compiled?.status === 'fulfilled' && files.some((file) => file.startsWith('migrations/')))
+      await stack.cli('migrate');
+    await Promise.all(apps.map((app) => app.start()));
+    if (compiled?.status === 'rejected') throw compiled.reason;
     say(`${files.join(', ')}: reloaded in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
   } catch (error) {
-    const { stderr, message } = error as { stderr?: string; message: string };
-    say(`${files.join(', ')}: not reloaded\n${stderr?.trim() || message}`);
+    say(`${files.join(', ')}: not reloaded\n${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** An edit inside one app concerns that app; any other concerns them all. */
+function appsOf(stack: LocalStack, files: readonly string[]): readonly AppProcess[] {
+  const touched = new Set(files.map((file) => /^apps\/([^/]+)\//.exec(file)?.[1] ?? 'all'));
+  if (touched.has('all')) return stack.apps;
+  return [...(touched.has('api') ? stack.apis : []), ...(touched.has('worker') ? stack.workers : [])];
 }

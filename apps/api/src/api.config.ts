@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { flag, integer, list, slice, text, type Values } from '#infra/config';
 
 const origin = {
@@ -10,15 +11,15 @@ const origin = {
   },
 };
 
+const bitsOf = { 4: 32, 6: 128 } as Readonly<Record<number, number>>;
+
 const network = {
   shape: 'address or CIDR',
   parse: (given: string): string => {
     const [address = '', bits, ...rest] = given.split('/');
-    const isV4 = /^(?:\d{1,3}\.){3}\d{1,3}$/.test(address);
-    const isV6 = address.includes(':') && /^[0-9a-fA-F:.]{2,45}$/.test(address);
-    const widest = isV4 ? 32 : 128;
-    const isBits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= widest);
-    if ((!isV4 && !isV6) || !isBits || rest.length > 0) throw new Error('must hold addresses or CIDRs');
+    const widest = bitsOf[isIP(address)];
+    const isMask = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (widest ?? 0));
+    if (widest === undefined || !isMask || rest.length > 0) throw new Error('must hold addresses or CIDRs');
     return given;
   },
 };

@@ -37,7 +37,10 @@ export async function createApp(settings: Settings, options: AppOptions = {}): P
       serveMetrics(server, built.get(Metrics));
     },
   });
-  await assertSchemaVersions(app.get(Databases), schemaWindows);
+  await assertSchemaVersions(app.get(Databases), schemaWindows).catch(async (error: unknown) => {
+    await app.close();
+    throw error;
+  });
   const readiness = app.get(Readiness);
   addDatabaseChecks(readiness, app.get(Sharding));
   addRedisCheck(readiness, app.get(RedisConnections), 'limits', false);

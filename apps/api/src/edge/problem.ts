@@ -92,12 +92,13 @@ const document = (status: number, code: string, detail: string, requestId: strin
   requestId,
 });
 
+/** RFC 6750: the caller sent a token and should get a new one; otherwise they never logged in. */
+const refusedTokens: ReadonlySet<string> = new Set(['access.token_refused', 'token.invalid', 'session.ended']);
+
 function headersOf(error: AppError): Readonly<Record<string, string>> {
   const retryAfter = () => String(Math.max(1, Math.ceil((error.options.retryAfterMs ?? usualRetryMs) / 1000)));
   if (error.kind === 'unauthenticated')
-    return {
-      'www-authenticate': error.code === 'access.login_required' ? 'Bearer' : 'Bearer error="invalid_token"',
-    };
+    return { 'www-authenticate': refusedTokens.has(error.code) ? 'Bearer error="invalid_token"' : 'Bearer' };
   if (error.kind === 'limited' || error.kind === 'unavailable') return { 'retry-after': retryAfter() };
   return error.options.retryAfterMs === undefined ? {} : { 'retry-after': retryAfter() };
 }

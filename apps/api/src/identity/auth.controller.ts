@@ -43,6 +43,7 @@ export class AuthController {
   @Post('refresh')
   @Access({
     ...open,
+    limit: 'session',
     audit: 'token.reuse',
     answers: grantAnswer,
     refusals: ['refresh_token.invalid', 'refresh_token.reused', 'session.ended', 'tenant.suspended'],
@@ -55,7 +56,7 @@ export class AuthController {
   @Post('logout')
   @Access({
     permission: 'self',
-    limit: 'write',
+    limit: 'session',
     audit: 'session.logout',
     answers: null,
     status: 204,
@@ -80,6 +81,7 @@ export class AuthController {
   @Post('password-reset')
   @Access({
     ...open,
+    limit: 'strict',
     audit: 'password.request',
     answers: null,
     status: 202,
@@ -92,6 +94,7 @@ export class AuthController {
   @Post('password-reset/confirm')
   @Access({
     ...open,
+    limit: 'strict',
     audit: 'password.reset',
     answers: null,
     status: 204,

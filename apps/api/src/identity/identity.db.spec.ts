@@ -19,6 +19,7 @@ import { Catalogue, Nudge, Outbox } from '#infra/queues';
 import { Sharding } from '#infra/sharding';
 import { createLog, HttpMetrics, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
+import { Limits, limitClasses, throttlingConfig } from '#infra/throttling';
 import { apiConfig } from '../api.config.js';
 import { buildServer } from '../edge/server.js';
 import { grantAnswer, joinedAnswer, loginAnswer } from './auth.dto.js';
@@ -51,9 +52,9 @@ beforeEach(async () => {
 
 async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabases): Promise<NestFastifyApplication> {
   const privateKey = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-  const { api, identity } = parseConfig(
-    { api: apiConfig, identity: identityConfig },
-    { TOKEN_SIGNING_KEY: privateKey, DRAIN_WAIT: '0' },
+  const { api, identity, throttling } = parseConfig(
+    { api: apiConfig, identity: identityConfig, throttling: throttlingConfig },
+    { TOKEN_SIGNING_KEY: privateKey, DRAIN_WAIT: '0', ENABLE_RATE_LIMITING: 'false' },
   );
   const log = createLog({ level: 'error', service: 'praxis' }, { app: 'api', version: '0' });
   const metrics = new Metrics();
@@ -74,7 +75,7 @@ async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabas
     config: api,
     log,
     known: {
-      limits: new Set(['auth', 'read', 'write']),
+      limits: new Set(Object.keys(limitClasses)),
       permissions: new Set(Object.values(permissionsByRole).flat()),
     },
     partsOf: (built) => ({
@@ -86,7 +87,7 @@ async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabas
       audit,
       fingerprints: crypto,
       cursors: new SealedCursor(crypto, clock),
-      limits: { consume: async () => undefined },
+      limits: new Limits({ config: throttling, redis, log, metrics, clock }),
       isDraining: () => false,
     }),
     openRoutes: () => undefined,

@@ -20,7 +20,7 @@ export const wash = defineJob({
   name: 'thing.wash',
   queue: 'notifications',
   payload: thing,
-  timeoutMs: 6_000,
+  timeoutMs: 3_000,
 });
 export const sweep = defineJob({ name: 'thing.sweep', queue: 'notifications', payload: thing, priority: 'low' });
 export const rescue = defineJob({ name: 'thing.rescue', queue: 'notifications', payload: thing, priority: 'high' });

@@ -27,7 +27,7 @@ const failFast = (commandTimeoutMs: number): RolePolicy => ({
  */
 export const rolePolicies: Readonly<Record<RedisRole, RolePolicy>> = {
   cache: failFast(50),
-  limits: failFast(50),
+  limits: failFast(250),
   sessions: failFast(250),
   realtime: { waitsForConnection: true, commandTimeoutMs: 1_000, maxRetries: 1 },
   queues: { waitsForConnection: true, commandTimeoutMs: null, maxRetries: null },

@@ -2,6 +2,7 @@ import { FixedClock } from '#infra/kernel';
 import { openTestDatabases, type TestDatabases, testCluster } from '#infra/testing';
 import { NodePool, type PoolOptions } from './pool.js';
 import { ReplicaSet } from './replica-set.js';
+import { WritePositions } from './write-positions.js';
 
 const options: PoolOptions = {
   min: 0,
@@ -20,6 +21,31 @@ const open = (url: string, changed: Partial<PoolOptions> = {}) =>
   new NodePool(url, { ...options, ...changed }, () => undefined);
 const outcome = (work: Promise<unknown>) => work.then(() => 'ok').catch((error: { code?: string }) => error.code);
 const never = () => 'own' as const;
+
+describe('where a user’s newest write stands', () => {
+  it('is the greatest that was heard of, in whatever order, here and through Redis; elsewhere nobody wrote', async () => {
+    const db = await openTestDatabases();
+    try {
+      const { tenant } = await db.newTenant();
+      const [here, there] = [new WritePositions(db.redis), new WritePositions(db.redis)];
+      for (const position of [20n, 10n]) await here.remember(tenant.id, 'user', 'shard-1', position);
+      expect(await there.newest(tenant.id, 'user', 'shard-1')).toBe(20n);
+      await there.remember(tenant.id, 'user', 'shard-1', 30n);
+      expect(await here.newest(tenant.id, 'user', 'shard-1')).toBe(30n);
+      for (const [user, shard] of [
+        ['other', 'shard-1'],
+        ['user', 'shard-2'],
+      ] as const)
+        expect(await here.newest(tenant.id, user, shard)).toBeNull();
+      await db.redis.get('sessions').flushdb();
+      expect(await here.newest(tenant.id, 'user', 'shard-1')).toBe(20n);
+      await db.redis.close();
+      expect(await here.newest(tenant.id, 'user', 'shard-1')).toBe('unknown');
+    } finally {
+      await db.close();
+    }
+  });
+});
 
 describe('connections to a server', () => {
   it('say unreachable, not exhausted, when nobody is there, however many ask at once', async () => {

@@ -77,6 +77,10 @@ describe('migrating', () => {
     await Promise.all([1, 2].map(() => migrate(plan({ report: (line) => lines.push(line) }))));
     expect(lines.filter((line) => line.endsWith('up to date'))).toHaveLength(3);
     expect(lines.filter((line) => line.includes(': ran Foundation'))).toHaveLength(3);
+    expect(await query(urlOf('directory'), 'select id from shard order by id')).toEqual([
+      { id: 'shard-1' },
+      { id: 'shard-2' },
+    ]);
     const [row] = await query<{ user: string }>(urlOf('shard_2'), 'select current_user as user');
     expect(row?.user).toBe('praxis_app');
     expect(new Set((await versions()).map(({ state, attempts }) => `${state} ${attempts}`))).toEqual(

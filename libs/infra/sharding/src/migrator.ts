@@ -34,7 +34,8 @@ const lockTimeoutMs = 1_000;
 
 /**
  * Brings the directory and then every shard, one after the other, to this build's schema, as praxis_owner, under one
- * lock for the whole installation. Safe to run again; the first failure stops it and is kept in schema_version.
+ * lock for the whole installation; then the directory knows every shard. Safe to run again; the first failure stops it
+ * and is kept in schema_version.
  */
 export async function migrate(options: MigratorOptions): Promise<void> {
   const all = [options.directory, ...options.shards];
@@ -42,6 +43,7 @@ export async function migrate(options: MigratorOptions): Promise<void> {
     await lock.query('select pg_advisory_lock($1)', [lockKey]);
     for (const database of all) await prepare(database, options);
     for (const database of all) await migrateOne(database, options);
+    await registerShards(options);
   });
 }
 
@@ -76,6 +78,12 @@ async function migrateOne(database: MigratedDatabase, options: MigratorOptions):
   }
 }
 
+const registerShards = (options: MigratorOptions): Promise<void> =>
+  asAdmin(options.directory, options, undefined, async (directory) => {
+    const ids = options.shards.map(({ name }) => name);
+    await directory.query('insert into shard (id) select unnest($1::text[]) on conflict do nothing', [ids]);
+  });
+
 interface Run {
   readonly database: string;
   readonly names: readonly string[];
@@ -103,7 +111,10 @@ const noteRow = `
         finished_at = excluded.finished_at, attempts = schema_version.attempts + 1
     where schema_version.state <> 'done'`;
 
-/** The four roles, their passwords, the database and who may connect. Needs a superuser, or from PostgreSQL 16 on a role with CREATEROLE, CREATEDB and BYPASSRLS. */
+/**
+ * The four roles, their passwords, the database and who may connect. Needs a superuser, or from PostgreSQL 16 on a role
+ * with CREATEROLE, CREATEDB and BYPASSRLS.
+ */
 async function prepare(database: MigratedDatabase, options: MigratorOptions): Promise<void> {
   const name = new URL(database.url.reveal()).pathname.slice(1);
   await asAdmin(database, options, 'postgres', async (client) => {

@@ -79,6 +79,13 @@ export class Tenants {
     return this.byId(id);
   }
 
+  /** Of a tenant that the directory surely does not hold. */
+  async #closeFence(shardId: string, id: TenantId): Promise<void> {
+    await transact(this.databases.relay(shardId), 'write', null, (db) =>
+      db.query('delete from tenant_fence where tenant_id = $1', [id]),
+    );
+  }
+
   /** Two active shards at random, and the emptier of them for its weight. */
   async #placement(): Promise<string> {
     const shards = await this.#query<{ id: string; load: number }>(

@@ -116,6 +116,21 @@ describe('a statement', () => {
     expect(await keysOf(ctx)).toEqual(['kept']);
   });
 
+  it('that could not be written is not forgotten because somebody swallowed its error; undone with its attempt it is', async () => {
+    const ctx = await newTenant();
+    const unwritable = (tx: WriteContext) => tx.db.execute(insert, row(tx, 'lost', { payload: { big: 1n } }));
+    const swallowed = db.sharding.write(ctx, async (tx) => {
+      await tx.db.execute(insert, row(tx, 'before'));
+      await unwritable(tx).catch(() => undefined);
+    });
+    await expect(swallowed).rejects.toThrow(TypeError);
+    await db.sharding.write(ctx, async (tx) => {
+      await tx.db.execute(insert, row(tx, 'kept'));
+      await tx.db.attempt(() => unwritable(tx)).catch(() => undefined);
+    });
+    expect(await keysOf(ctx)).toEqual(['kept']);
+  });
+
   it('names the first failure, not the statement that could no longer be prepared after it', async () => {
     const ctx = await newTenant();
     const failing = db.sharding.write(ctx, async (tx) => {

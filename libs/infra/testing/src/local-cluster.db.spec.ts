@@ -85,7 +85,7 @@ describe('the cluster of a test run', () => {
 });
 
 describe('a local cluster', () => {
-  const home = mkdtempSync(join(tmpdir(), 'praxis-spec-'));
+  const home = mkdtempSync(join(tmpdir(), 'praxis-cluster-spec-'));
   const started: LocalCluster[] = [];
   const start = async (note?: (line: string) => void): Promise<LocalCluster> => {
     const cluster = await LocalCluster.start({ ...small, home, durable: true, ...(note ? { note } : {}) });

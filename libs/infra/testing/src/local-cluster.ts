@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '#infra/kernel';
 import { type ClusterState, readState, writeState } from './cluster-state.js';
@@ -8,7 +7,7 @@ import { findPort, giveBackPort } from './ports.js';
 import { PortTakenError, type PostgresPlan, PostgresServer } from './postgres-server.js';
 import { startStandby } from './postgres-standby.js';
 import { RedisServer } from './redis-server.js';
-import { stopLeftServers, temporaryHome } from './temporary-home.js';
+import { removeHome, stopLeftServers, temporaryHome } from './temporary-home.js';
 
 /** Ports to take when they are free. */
 export interface ClusterPorts {
@@ -77,7 +76,7 @@ export class LocalCluster {
     try {
       return await LocalCluster.open({ ...plan, home }, true);
     } catch (error) {
-      rmSync(home, { recursive: true, force: true });
+      removeHome(home);
       throw error;
     }
   }
@@ -130,7 +129,7 @@ export class LocalCluster {
   }
 
   private removeTemporary(): void {
-    if (this.temporary) rmSync(this.home, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    if (this.temporary) removeHome(this.home);
   }
 }
 

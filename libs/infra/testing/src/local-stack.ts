@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AppProcess, stopLeftApps } from './app-process.js';
@@ -9,7 +9,7 @@ import { projectRoot, StackError } from './places.js';
 import { findPort, giveBackPort } from './ports.js';
 import { type Environment, operatorEnvironment, stackEnvironment } from './stack-environment.js';
 import { stackSecrets } from './stack-secrets.js';
-import { stopLeftServers } from './temporary-home.js';
+import { removeHome, stopLeftServers } from './temporary-home.js';
 
 export interface StackPorts extends ClusterPorts {
   readonly apis?: readonly number[];
@@ -182,6 +182,6 @@ export async function removeStackData(home: string): Promise<boolean> {
   if (holder !== undefined) throw new ClusterRunsError(holder);
   await stopLeftApps(join(home, 'apps'));
   await stopLeftServers(home);
-  rmSync(home, { recursive: true, force: true });
+  removeHome(home);
   return true;
 }

@@ -6,7 +6,16 @@ import { Client } from 'pg';
 import { StackError, serverAccount } from './places.js';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.js';
 import { type Durability, postgresSettings } from './postgres-settings.js';
-import { commandOf, isAlive, logTail, signal, startServer, stopProcess, waitUntil } from './processes.js';
+import {
+  commandOf,
+  endChildWithProcess,
+  isAlive,
+  logTail,
+  signal,
+  startServer,
+  stopProcess,
+  waitUntil,
+} from './processes.js';
 
 export interface Login {
   readonly user: string;
@@ -63,6 +72,7 @@ export class PostgresServer implements PostgresAddress {
       cwd: dataDir,
       logFile,
       account: serverAccount(),
+      lastSignal: 'SIGQUIT',
     });
     const answered = await waitUntil(() => child.exitCode !== null || isReady(dataDir, child.pid), startTimeoutMs);
     if (answered && child.exitCode === null) return new PostgresServer(port, superuser, dataDir, child.pid, durability);
@@ -133,11 +143,13 @@ async function initialise(binaries: PostgresBinaries, plan: PostgresPlan): Promi
   const portable = ['--encoding=UTF8', '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'];
   const environment = { PATH: process.env.PATH, LC_ALL: 'C' };
   try {
-    await run(binaries.initdb, ['-D', dataDir, ...access, ...portable, '--no-instructions', '--no-sync'], {
+    const running = run(binaries.initdb, ['-D', dataDir, ...access, ...portable, '--no-instructions', '--no-sync'], {
       cwd: dataDir,
       env: environment,
       ...serverAccount(),
     });
+    endChildWithProcess(running.child, 'SIGKILL');
+    await running;
     appendFileSync(join(dataDir, 'postgresql.conf'), `\ninclude 'praxis.conf'\n`);
   } catch (cause) {
     rmSync(dataDir, { recursive: true, force: true });

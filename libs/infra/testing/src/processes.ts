@@ -14,7 +14,12 @@ export interface ServerCommand {
   readonly logFile: string;
   readonly account: ServerAccount | undefined;
   readonly environment?: Readonly<Record<string, string>>;
+  /** What ends the server at once when this process ends without having stopped it. */
+  readonly lastSignal: NodeJS.Signals;
 }
+
+/** Children of this process that run now, with the signal that ends each at once. */
+const running = new Map<number, NodeJS.Signals>();
 
 /**
  * Starts a server in a process group of its own, so that Ctrl-C in the terminal reaches our code first and the apps
@@ -36,10 +41,31 @@ export async function startServer(command: ServerCommand): Promise<ChildProcess 
       child.once('error', reject);
     });
     child.unref();
+    endChildWithProcess(child, command.lastSignal);
     return child as ChildProcess & { readonly pid: number };
   } finally {
     closeSync(log);
   }
+}
+
+/** However this process ends, short of SIGKILL, the child gets this signal if it still runs. */
+export function endChildWithProcess(child: ChildProcess, name: NodeJS.Signals): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  endLeftServersWithProcess();
+  running.set(pid, name);
+  child.once('exit', () => running.delete(pid));
+}
+
+let listensForExit = false;
+
+/** Exit listeners that are added after this call find the children ending. */
+export function endLeftServersWithProcess(): void {
+  if (listensForExit) return;
+  listensForExit = true;
+  process.once('exit', () => {
+    for (const [pid, name] of running) signal(pid, name);
+  });
 }
 
 function sizeOf(file: string): number {
@@ -127,8 +153,13 @@ const endings = [
   ['SIGHUP', 129],
 ] as const;
 
+/** Ctrl-C and its like end this process in a way that its exit listeners hear of. */
+export function exitOnSignals(): void {
+  for (const [name, status] of endings) process.once(name, () => process.exit(status));
+}
+
 /** Stops what must not outlive this process, also when a signal or an error ends it early. */
 export function endWithProcess(thing: { stopWithoutWaiting(): void }): void {
   process.once('exit', () => thing.stopWithoutWaiting());
-  for (const [name, status] of endings) process.once(name, () => process.exit(status));
+  exitOnSignals();
 }

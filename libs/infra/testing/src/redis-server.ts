@@ -49,6 +49,7 @@ export class RedisServer {
       cwd: dataDir,
       logFile,
       account: serverAccount(),
+      lastSignal: 'SIGTERM',
       environment: binary.libraryPath === undefined ? {} : { LD_LIBRARY_PATH: binary.libraryPath },
     });
     writeOwned(join(dataDir, 'praxis.pid'), `${child.pid} ${birthOf(child.pid)}`);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { holderOf } from './home-lock.js';
 import { stopStale } from './postgres-server.js';
+import { endLeftServersWithProcess } from './processes.js';
 import { stopStaleRedis } from './redis-server.js';
 
 const prefix = 'praxis-cluster-';
@@ -13,7 +14,15 @@ const unlockedGraceMs = 60_000;
 export async function temporaryHome(nowMs: number): Promise<string> {
   const parent = realpathSync(tmpdir());
   for (const name of readdirSync(parent)) if (name.startsWith(prefix)) await sweep(join(parent, name), nowMs);
-  return mkdtempSync(join(parent, prefix));
+  const home = mkdtempSync(join(parent, prefix));
+  endLeftServersWithProcess();
+  process.once('exit', () => removeHome(home));
+  return home;
+}
+
+/** Servers that are just ending may still write: then it is tried again. */
+export function removeHome(home: string): void {
+  rmSync(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 }
 
 async function sweep(home: string, nowMs: number): Promise<void> {
@@ -21,7 +30,7 @@ async function sweep(home: string, nowMs: number): Promise<void> {
   if (found === undefined || found.uid !== process.getuid?.() || holderOf(home) !== undefined) return;
   if (!existsSync(join(home, 'lock')) && nowMs - found.ctimeMs < unlockedGraceMs) return;
   await stopLeftServers(home);
-  rmSync(home, { recursive: true, force: true });
+  removeHome(home);
 }
 
 /** Stops servers of a killed run, if they run on the data folders in this home. */

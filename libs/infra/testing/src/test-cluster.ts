@@ -1,6 +1,6 @@
 import { LocalCluster } from './local-cluster.js';
 import type { PostgresAddress } from './postgres-server.js';
-import { endWithProcess } from './processes.js';
+import { exitOnSignals } from './processes.js';
 
 /** What the test processes know of the cluster that runs for them. */
 export interface TestCluster {
@@ -13,8 +13,8 @@ const variable = 'PRAXIS_TEST_CLUSTER';
 
 /** One cluster for a whole test run: two servers, a replica of the first, Redis. */
 export async function startTestCluster(): Promise<LocalCluster> {
+  exitOnSignals();
   const cluster = await LocalCluster.startTemporary({ servers: 2, replica: true, redis: true, durable: false });
-  endWithProcess(cluster);
   process.env[variable] = JSON.stringify(coordinatesOf(cluster));
   return cluster;
 }

@@ -13,7 +13,7 @@ export interface LimitSubject {
 
 /** One window that a call counts against, and the Redis key it lives under. */
 export interface Charge extends WindowRule {
-  readonly name: LimitPolicyName;
+  readonly name: string;
   readonly key: string;
 }
 

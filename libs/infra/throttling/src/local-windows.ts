@@ -1,10 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '#infra/kernel';
+import type { Clock, Instant } from '#infra/kernel';
 import type { Charge, ChargeGroup } from './charges.js';
 import { SlidingWindow, type WindowState } from './sliding-window.js';
 
 /** What became of one group: taken from all of its windows, or from none; states in the order of the charges. */
 export interface GroupAnswer {
+  /** When, by the clock that counted. */
+  readonly at: Instant;
   readonly taken: boolean;
   readonly states: readonly WindowState[];
 }
@@ -21,9 +23,13 @@ export class LocalWindows {
     const now = this.clock.now();
     const before = group.map((charge) => this.windowOf(charge).look(charge, now, cost));
     const taken = before.every(({ waitMs }) => waitMs === 0);
-    if (!taken) return { taken, states: before };
+    if (!taken) return { at: now, taken, states: before };
     for (const charge of group) this.windowOf(charge).take(charge, now, cost);
-    return { taken, states: group.map((charge) => ({ ...this.windowOf(charge).look(charge, now, 1), waitMs: 0 })) };
+    return {
+      at: now,
+      taken,
+      states: group.map((charge) => ({ ...this.windowOf(charge).look(charge, now, 1), waitMs: 0 })),
+    };
   }
 
   private windowOf({ key }: Charge): SlidingWindow {

@@ -25,7 +25,7 @@ export class RedisWindows {
       const [remaining = 0, resetMs = 0, waitMs = 0] = answer.slice(at, at + answersPerWindow);
       return { remaining, resetMs, waitMs };
     });
-    return { taken: answer[1] === 1, states };
+    return { at: answer[0] ?? 0, taken: answer[1] === 1, states };
   }
 
   /** One command per number of keys: with a number that varies, pipelines to a cluster cannot tell keys from arguments. */

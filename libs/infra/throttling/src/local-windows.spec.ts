@@ -1,0 +1,47 @@
+import { FixedClock } from '#infra/kernel';
+import { Breaker } from './breaker.js';
+import { LocalWindows } from './local-windows.js';
+
+const window = (name: string, limit: number) => ({ name, key: name, limit, windowMs: 60_000 });
+
+describe('windows of one process', () => {
+  it('take from all windows of a group or from none', () => {
+    const windows = new LocalWindows(new FixedClock(0));
+    const group = [window('wide', 100), window('narrow', 2)];
+    const taken = Array.from({ length: 4 }, () => windows.consume(group, 1).taken);
+    expect(taken).toEqual([true, true, false, false]);
+    expect(windows.consume([window('wide', 100)], 1).states[0]).toMatchObject({ remaining: 97, waitMs: 0 });
+  });
+
+  it('say until when a caller waits, and let it in then', () => {
+    const clock = new FixedClock(30_000);
+    const windows = new LocalWindows(clock);
+    windows.consume([window('narrow', 1)], 1);
+    const { waitMs } = windows.consume([window('narrow', 1)], 1).states[0]!;
+    expect(waitMs).toBe(63_000);
+    clock.advance(waitMs);
+    expect(windows.consume([window('narrow', 1)], 1).taken).toBe(true);
+  });
+});
+
+describe('the breaker', () => {
+  it('opens for a second after five failures in a row, and again after each further one', () => {
+    const clock = new FixedClock(10_000);
+    const changes: string[] = [];
+    const breaker = new Breaker(clock, (state) => changes.push(state));
+    for (let n = 0; n < 4; n += 1) breaker.failed(new Error());
+    breaker.succeeded();
+    for (let n = 0; n < 4; n += 1) breaker.failed(new Error());
+    expect(breaker.allows()).toBe(true);
+    breaker.failed(new Error());
+    expect(breaker.allows()).toBe(false);
+    clock.advance(1_000);
+    expect(breaker.allows()).toBe(true);
+    breaker.failed(new Error());
+    expect(breaker.allows()).toBe(false);
+    clock.advance(1_000);
+    breaker.succeeded();
+    expect(breaker.allows()).toBe(true);
+    expect(changes).toEqual(['open', 'closed']);
+  });
+});
