@@ -177,6 +177,11 @@ describe('one version by its ETag', () => {
     expect([changed.statusCode, changed.headers.etag]).toEqual([200, '"v4"']);
   });
 
+  it('a change of what has changed meanwhile is 412, and names the version that is', async () => {
+    const answer = await rename({ 'if-match': '"v2"' });
+    expect([answer.statusCode, answer.json().code, answer.headers.etag]).toEqual([412, 'thing.changed', '"v3"']);
+  });
+
   it('a change without If-Match is 428', async () => {
     const answer = await rename({});
     expect([answer.statusCode, answer.json().code]).toEqual([428, 'request.if_match_required']);

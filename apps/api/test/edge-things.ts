@@ -23,6 +23,7 @@ export type ThingId = Id<'thing'>;
 
 const fail = defineErrors({
   'thing.taken': { kind: 'conflict', public: 'This thing is taken.' },
+  'thing.changed': { kind: 'precondition_failed', public: 'This thing has changed since you read it.' },
   'thing.broken': { kind: 'internal', public: 'The table named thing is broken.' },
 });
 
@@ -45,6 +46,7 @@ const rename = z.strictObject({ name: line(40) });
 const read = { permission: 'things.read', audit: 'thing.read', limit: 'read' } as const;
 const manage = { permission: 'things.manage', audit: 'thing.manage', limit: 'write' } as const;
 const lastThing = 120;
+const thingVersion = 3;
 
 /** A noun of no domain, on which every promise of the edge can be seen. */
 @Controller('api/v1/things')
@@ -106,7 +108,7 @@ export class ThingsController {
   @Get(':id')
   @Access({ ...read, answers: thing, summary: 'One thing' })
   get(@Param('id', { schema: idOf<ThingId>('thing') }) id: ThingId) {
-    return { id, name: 'a thing', version: 3 };
+    return { id, name: 'a thing', version: thingVersion };
   }
 
   @Patch(':id')
@@ -116,6 +118,7 @@ export class ThingsController {
     @IfMatch() version: number,
     @Body({ schema: rename }) { name }: z.infer<typeof rename>,
   ) {
+    if (version !== thingVersion) throw fail('thing.changed', { extra: { currentVersion: thingVersion } });
     return { id, name, version: version + 1 };
   }
 

@@ -1,4 +1,4 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { AuditModule } from '#infra/audit';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule, Readiness } from '#infra/health';
@@ -42,50 +42,53 @@ export class WorkerModule {
         HealthModule.forRoot(),
         IdentityModule.forRoot(settings.identity),
       ],
-      providers: [
-        { provide: Mailer, useFactory: () => mailerOf(settings.worker) },
-        {
-          provide: QueueMetrics,
-          inject: [Metrics],
-          useFactory: (metrics: Metrics) => new QueueMetrics(metrics),
-        },
-        {
-          provide: BullQueues,
-          inject: [RedisConnections, Log],
-          useFactory: (redis: RedisConnections, l: Log) => new BullQueues(redis, l),
-        },
-        {
-          provide: Relay,
-          inject: [Sharding, BullQueues, Catalogue, Log, QueueMetrics],
-          useFactory: (sharding: Sharding, queues: BullQueues, catalogue: Catalogue, l: Log, metrics: QueueMetrics) =>
-            new Relay({ sharding, queues, catalogue, config: settings.queues, log: l, metrics, clock: systemClock }),
-        },
-        {
-          provide: JobRunner,
-          inject: [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics],
-          useFactory: (...[sharding, catalogue, identity, mailer, l, metrics]: RunnerNeeds) => {
-            const processors = processorsOf(catalogue, letterProcessors(identity, mailer));
-            return new JobRunner({ sharding, processors, log: l, metrics, clock: systemClock });
-          },
-        },
-        {
-          provide: Workers,
-          inject: [BullQueues, JobRunner, Sharding, Identity, Log],
-          useFactory: (queues: BullQueues, runner: JobRunner, sharding: Sharding, identity: Identity, l: Log) => {
-            const schedules = hygieneSchedules({ sharding, identity, clock: systemClock, log: l });
-            return new Workers({ queues, runner, schedules, config: settings.queues, log: l });
-          },
-        },
-        {
-          provide: OperatorDoor,
-          inject: [Readiness, Metrics],
-          useFactory: (readiness: Readiness, metrics: Metrics) =>
-            new OperatorDoor({ readiness, metrics, port: settings.worker.port, host: settings.worker.host }),
-        },
-      ],
+      providers: [...carrying(settings), ...working(settings), operatorDoor(settings)],
     };
   }
 }
+
+/** From the outboxes into the queues. */
+const carrying = ({ queues: config }: Settings): Provider[] => [
+  { provide: QueueMetrics, inject: [Metrics], useFactory: (metrics: Metrics) => new QueueMetrics(metrics) },
+  {
+    provide: BullQueues,
+    inject: [RedisConnections, Log],
+    useFactory: (redis: RedisConnections, log: Log) => new BullQueues(redis, log),
+  },
+  {
+    provide: Relay,
+    inject: [Sharding, BullQueues, Catalogue, Log, QueueMetrics],
+    useFactory: (sharding: Sharding, queues: BullQueues, catalogue: Catalogue, log: Log, metrics: QueueMetrics) =>
+      new Relay({ sharding, queues, catalogue, config, log, metrics, clock: systemClock }),
+  },
+];
+
+/** From the queues to what is done. */
+const working = ({ worker, queues: config }: Settings): Provider[] => [
+  { provide: Mailer, useFactory: () => mailerOf(worker) },
+  {
+    provide: JobRunner,
+    inject: [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics],
+    useFactory: (...[sharding, catalogue, identity, mailer, log, metrics]: RunnerNeeds) => {
+      const processors = processorsOf(catalogue, letterProcessors(identity, mailer));
+      return new JobRunner({ sharding, processors, log, metrics, clock: systemClock });
+    },
+  },
+  {
+    provide: Workers,
+    inject: [BullQueues, JobRunner, Sharding, Identity, Log],
+    useFactory: (queues: BullQueues, runner: JobRunner, sharding: Sharding, identity: Identity, log: Log) => {
+      const schedules = hygieneSchedules({ sharding, identity, clock: systemClock, log });
+      return new Workers({ queues, runner, schedules, config, log });
+    },
+  },
+];
+
+const operatorDoor = ({ worker: { port, host } }: Settings): Provider => ({
+  provide: OperatorDoor,
+  inject: [Readiness, Metrics],
+  useFactory: (readiness: Readiness, metrics: Metrics) => new OperatorDoor({ readiness, metrics, port, host }),
+});
 
 type RunnerNeeds = [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics];
 

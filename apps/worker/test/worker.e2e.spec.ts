@@ -124,7 +124,7 @@ describe('a worker', () => {
     await waitUntil(async () => (await jobs(ctx))[0]?.outcome === 'done', 15_000);
     const { body } = await ask(worker, '/metrics');
     expect(body).toContain('job_duration_seconds_count{job="identity.send_invitation",outcome="success"} 1');
-    const redis = databases.redis.get('queues') as import('ioredis').Redis;
+    const redis = databases.redis.get('queues');
     const kept: string[] = [];
     for (const key of await redis.keys('*'))
       if ((await redis.type(key)) === 'hash') kept.push(JSON.stringify(await redis.hgetall(key)));

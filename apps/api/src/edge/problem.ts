@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
 import type { FastifyError } from 'fastify';
 import { type AppError, type ErrorKind, type InputMistake, isAppError } from '#infra/kernel';
+import { entityTag } from './answer-headers.js';
 import { fail } from './edge.errors.js';
 
 /** RFC 9457. No member carries a value of the request. */
@@ -100,6 +101,9 @@ function headersOf(error: AppError): Readonly<Record<string, string>> {
   if (error.kind === 'unauthenticated')
     return { 'www-authenticate': refusedTokens.has(error.code) ? 'Bearer error="invalid_token"' : 'Bearer' };
   if (error.kind === 'limited' || error.kind === 'unavailable') return { 'retry-after': retryAfter() };
+  const currentVersion = error.options.extra?.currentVersion;
+  if (error.kind === 'precondition_failed' && typeof currentVersion === 'number')
+    return { etag: entityTag(currentVersion) };
   return error.options.retryAfterMs === undefined ? {} : { 'retry-after': retryAfter() };
 }
 

@@ -17,26 +17,33 @@ export interface SweepNeeds {
   readonly log: Log;
 }
 
-/** One batch; the number of rows removed, 0 when nothing is left. */
-type Batch = (ctx: Context) => Promise<number>;
+interface Swept {
+  readonly removed: number;
+  /** Why some database was left out. */
+  readonly failure?: unknown;
+}
+type Batch = (ctx: Context) => Promise<Swept>;
 
 /** What the product forgets by itself, and how often it looks. The audit is in none of them. */
 export function hygieneSchedules(needs: SweepNeeds): readonly Schedule[] {
-  const { identity } = needs;
+  const identity: Batch = async (ctx) => ({ removed: await needs.identity.removeExpired(ctx) });
   return [
     schedule(needs, 'hygiene.idempotency_keys', 10 * minuteMs, everywhere(needs, removeIdempotencyKeys)),
     schedule(needs, 'hygiene.finished_jobs', 10 * minuteMs, everywhere(needs, removeFinishedJobs)),
-    schedule(needs, 'hygiene.identity', 60 * minuteMs, (ctx) => identity.removeExpired(ctx)),
+    schedule(needs, 'hygiene.identity', 60 * minuteMs, identity),
   ];
 }
 
+/** Batches until one finds nothing. A database that fails stops no other, and fails the run in the end. */
 function schedule({ log }: SweepNeeds, name: string, everyMs: number, batch: Batch): Schedule {
   const run = async (ctx: Context): Promise<void> => {
     let total = 0;
     for (let n = 0; n < maxBatches; n += 1) {
-      const count = await batch(ctx);
-      total += count;
-      if (count === 0) break;
+      const { removed, failure } = await batch(ctx);
+      total += removed;
+      if (removed > 0) continue;
+      if (failure !== undefined) throw failure;
+      break;
     }
     log.info('hygiene.done', { count: total });
   };
@@ -45,15 +52,14 @@ function schedule({ log }: SweepNeeds, name: string, everyMs: number, batch: Bat
 
 type SystemBatch = (system: SystemContext, now: number, limit: number) => Promise<number>;
 
-/** The batch in every database; one that cannot be reached fails the run after the others had theirs. */
+/** One batch in every database. */
 const everywhere =
   ({ sharding, clock }: SweepNeeds, batch: SystemBatch): Batch =>
   async (ctx) => {
     const now = clock.now();
     const results = await sharding.eachShard(ctx, (system) => batch(system, now, sweepBatch), { directory: true });
-    const failed = results.find(({ error }) => error !== undefined);
-    if (failed) throw failed.error;
-    return results.reduce((sum, { value = 0 }) => sum + value, 0);
+    const removed = results.reduce((sum, { value = 0 }) => sum + value, 0);
+    return { removed, failure: results.find(({ error }) => error !== undefined)?.error };
   };
 
 /** An expired key is refused by nobody: the same request under it is a new one. */
@@ -61,7 +67,7 @@ const removeIdempotencyKeys: SystemBatch = (system, now, limit) =>
   system.db.execute(
     `delete from idempotency_key k
       using (select tenant_id, id from idempotency_key where expires_at <= $1
-              order by expires_at limit $2 for update skip locked) old
+              order by expires_at limit $2) old
       where k.tenant_id = old.tenant_id and k.id = old.id`,
     [toDate(now), limit],
   );

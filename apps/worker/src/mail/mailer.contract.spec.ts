@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '#infra/config';
 import { newId } from '#infra/kernel';
-import { FakeSmtpServer } from './fake-smtp-server.js';
+import { FakeSmtpServer } from '../../test/fake-smtp-server.js';
 import { FolderMailer } from './folder-mailer.js';
 import type { Mail, Mailer } from './mailer.js';
 import { SmtpMailer } from './smtp-mailer.js';
