@@ -95,6 +95,10 @@ describe('a tenant’s transaction', () => {
     });
     await expect(reading).rejects.toMatchObject({ code: 'tenant.moving' });
     expect(seen).toEqual([]);
+    const judging = db.sharding.read(ctx, async () => {
+      throw new Error('judged before anything was read');
+    });
+    await expect(judging).rejects.toMatchObject({ code: 'tenant.moving' });
   });
 
   it('cancels a statement at the request’s deadline and gives the connection back', async () => {
