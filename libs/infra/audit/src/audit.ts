@@ -44,7 +44,7 @@ export class Audit {
   async recordRead(ctx: TenantContext, event: AuditEvent, place: AuditPlace = 'shard'): Promise<void> {
     const database = place === 'shard' ? this.sharding : this.sharding.directory;
     try {
-      await database.write(ctx, (tx) => this.record(tx, event));
+      await database.write(ctx, (tx) => this.record(tx, event), { readBack: false });
     } catch (cause) {
       if (isAppError(cause) && cause.kind === 'timeout') throw cause;
       throw fail('audit.unavailable', { cause, retryAfterMs: 1_000 });

@@ -39,10 +39,15 @@ export interface ReadOptions {
   readonly from?: 'primary' | 'replica';
 }
 
+export interface WriteOptions {
+  /** False where the writer's own reads need not see it, so that they may still go to a replica: records of reading. */
+  readonly readBack?: boolean;
+}
+
 /** Verbs over one place: a tenant's shard, or the tenant's rows in the directory. */
 export interface TenantDatabase {
   read<T>(ctx: TenantContext, fn: (tx: ReadContext) => Promise<T>, options?: ReadOptions): Promise<T>;
-  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>, options?: WriteOptions): Promise<T>;
   /**
    * As `write`, and consumes the Context's Idempotency-Key, if it has one: the answer of `fn` (JSON) is stored in the
    * same transaction, and the next call with that key and the same body gets it without running `fn`.

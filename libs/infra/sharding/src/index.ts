@@ -7,6 +7,7 @@ export type {
   TenantDatabase,
   WriteContext,
   WriteDb,
+  WriteOptions,
 } from './db.js';
 export { DirectoryKeys } from './directory-keys.js';
 export { type MigratedDatabase, type MigratorOptions, migrate } from './migrator.js';

@@ -131,6 +131,14 @@ describe('a read that asks for a replica', () => {
     expect(await answer).toEqual([{ replica: false }]);
   });
 
+  it('still goes to the replica after a record of reading, which nobody reads back', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    await db.freezeReplica();
+    await db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card' });
+    expect((await readReplica(ctx)).replica).toBe(true);
+  });
+
   it('is answered by the primary on a shard without replicas', async () => {
     const ctx = await db.newTenant({ shardId: 'shard-2' });
     await write(ctx, 'here');

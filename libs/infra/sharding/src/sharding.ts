@@ -3,7 +3,7 @@ import type { TenantCrypto } from '#infra/crypto';
 import type { Clock, Context, TenantContext } from '#infra/kernel';
 import type { WritePositions } from '#infra/replicas';
 import { type Databases, directoryName } from './databases.js';
-import type { ReadContext, ReadOptions, SystemContext, TenantDatabase, WriteContext } from './db.js';
+import type { ReadContext, ReadOptions, SystemContext, TenantDatabase, WriteContext, WriteOptions } from './db.js';
 import { RoutedDatabase } from './tenant-database.js';
 import type { Tenants } from './tenants.js';
 import { transact } from './transaction.js';
@@ -52,8 +52,8 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
     return this.#shards.read(ctx, fn, options);
   }
 
-  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
-    return this.#shards.write(ctx, fn);
+  write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>, options?: WriteOptions): Promise<T> {
+    return this.#shards.write(ctx, fn, options);
   }
 
   writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {

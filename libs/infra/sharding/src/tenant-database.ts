@@ -1,7 +1,7 @@
 import type { TenantCrypto } from '#infra/crypto';
 import { type Clock, type Context, newId, type TenantContext, toDate } from '#infra/kernel';
 import type { ReplicaFailure, ReplicaSet, WritePositions } from '#infra/replicas';
-import type { ReadContext, ReadOptions, TenantDatabase, WriteContext } from './db.js';
+import type { ReadContext, ReadOptions, TenantDatabase, WriteContext, WriteOptions } from './db.js';
 import { fail } from './sharding.errors.js';
 import { entering, transact } from './transaction.js';
 
@@ -52,7 +52,11 @@ export class RoutedDatabase implements TenantDatabase {
     });
   }
 
-  async write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+  async write<T>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext) => Promise<T>,
+    { readBack = true }: WriteOptions = {},
+  ): Promise<T> {
     return this.#served(ctx, async (place) => {
       const committed: (() => void)[] = [];
       const afterCommit = (hook: () => void) => committed.push(hook);
@@ -60,7 +64,7 @@ export class RoutedDatabase implements TenantDatabase {
         fn({ ...ctx, db, afterCommit }),
       );
       for (const hook of committed) runHook(hook);
-      if (position !== null && place.set.hasReplicas)
+      if (readBack && position !== null && place.set.hasReplicas)
         await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), place.database, position);
       return value;
     });
@@ -75,9 +79,7 @@ export class RoutedDatabase implements TenantDatabase {
       const stored = await this.#claim(tx, request.key, request.fingerprint);
       replayed = stored !== undefined;
       if (stored) return stored.answer as T;
-      const fresh = await fn(tx);
-      await this.#store(tx, fresh);
-      return fresh;
+      return this.#store(tx, await fn(tx));
     });
     request.outcome = replayed ? 'replayed' : 'stored';
     return value;
@@ -132,13 +134,14 @@ export class RoutedDatabase implements TenantDatabase {
     return { answer: JSON.parse(opened.toString('utf8')).answer };
   }
 
-  async #store(tx: WriteContext, answer: unknown): Promise<void> {
+  /** The answer as a repeat will get it. */
+  async #store<T>(tx: WriteContext, answer: T): Promise<T> {
     const request = tx.idempotency;
-    if (!request) return;
+    if (!request) return answer;
     const id = newId();
     const now = this.parts.clock.now();
-    const plain = Buffer.from(JSON.stringify({ answer }));
-    const sealed = await this.parts.crypto.seal(tx.tenant.id, answerPlace(id), plain);
+    const plain = JSON.stringify({ answer });
+    const sealed = await this.parts.crypto.seal(tx.tenant.id, answerPlace(id), Buffer.from(plain));
     tx.db.send(
       `insert into idempotency_key (tenant_id, id, actor_id, key, route, fingerprint, answer, created_at, expires_at)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
@@ -154,6 +157,7 @@ export class RoutedDatabase implements TenantDatabase {
         toDate(now + idempotencyKeptMs),
       ],
     );
+    return JSON.parse(plain).answer;
   }
 }
 
