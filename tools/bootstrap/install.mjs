@@ -4,6 +4,8 @@ import { join } from 'node:path';
 
 const nodeMajor = 24;
 const shownLines = 25;
+/** Development packages too, whatever NODE_ENV says: they build and test. */
+const quiet = ['--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
 
 export const pinnedNode = (root) => join(root, 'node_modules/.bin/node');
 
@@ -41,10 +43,10 @@ function packagesIn(file) {
 function installPackages(root, say) {
   const startedAt = performance.now();
   say('Installing packages (npm ci) …');
-  const clean = npm(root, ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  const clean = npm(root, ['ci', ...quiet]);
   if (clean.status !== 0) {
     say('npm ci did not finish; trying npm install …');
-    const plain = npm(root, ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
+    const plain = npm(root, ['install', '--no-save', ...quiet]);
     if (plain.status !== 0) throw new Error(`Packages could not be installed:\n${tail(clean)}\n${tail(plain)}`);
   }
   say(`Packages installed in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
@@ -53,7 +55,7 @@ function installPackages(root, say) {
 /** The npm that runs us, else the one on PATH. */
 function npm(root, args) {
   const own = process.env.npm_execpath;
-  const [program, ...first] = own?.endsWith('.js') ? [process.execPath, own] : ['npm'];
+  const [program, ...first] = own?.endsWith('npm-cli.js') ? [process.execPath, own] : ['npm'];
   return spawnSync(program, [...first, ...args], { cwd: root, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 });
 }
 

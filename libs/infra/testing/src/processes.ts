@@ -77,15 +77,22 @@ export function logTail(logFile: string): string {
   return readFileSync(logFile, 'utf8').slice(-logTailBytes).split('\n').slice(-12).join('\n').trim();
 }
 
-/** A process that has ended counts as gone unless it is a child of ours, which is about to be taken off the list. */
+/** In /proc/<pid>/stat, counted from the state on. */
+const threadCountField = 17;
+
+/**
+ * A process that has ended counts as gone unless it is a child of ours, which is about to be taken off the list, or
+ * threads of it still hold its ports.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  const [state, parent] = stateOf(pid);
-  return state !== 'Z' || Number(parent) === process.pid;
+  const fields = stateOf(pid);
+  const threads = Number(fields[threadCountField] ?? 1);
+  return fields[0] !== 'Z' || Number(fields[1]) === process.pid || threads > 1;
 }
 
 /** The fields of Linux's /proc/<pid>/stat from the state on; empty elsewhere. */

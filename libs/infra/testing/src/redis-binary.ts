@@ -109,16 +109,16 @@ function unpack(work: string, tree: string): void {
   }
 }
 
+const installers = [
+  ['apt-get', 'sudo apt-get update && sudo apt-get install redis-server'],
+  ['brew', 'brew install redis'],
+  ['dnf', 'sudo dnf install valkey'],
+  ['apk', 'apk add redis'],
+  ['pacman', 'sudo pacman -S valkey'],
+] as const;
+
 function whatToType(): string {
-  const install =
-    process.platform === 'darwin'
-      ? 'brew install redis'
-      : canRun('dnf')
-        ? 'sudo dnf install valkey'
-        : canRun('apk')
-          ? 'apk add redis'
-          : canRun('pacman')
-            ? 'sudo pacman -S valkey'
-            : 'sudo apt-get update && sudo apt-get install redis-server';
-  return `Redis is needed: no redis-server or valkey-server on PATH, and none could be fetched. Type:\n\n  ${install}\n\nand start again.`;
+  const known = installers.find(([program]) => canRun(program));
+  const advice = known === undefined ? 'Install Redis 7 or newer, or Valkey, ' : `Type:\n\n  ${known[1]}\n\n`;
+  return `Redis is needed: no redis-server or valkey-server on PATH, and none could be fetched. ${advice}and start again.`;
 }
