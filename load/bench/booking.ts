@@ -44,8 +44,6 @@ interface Side {
   readonly rounds: Round[];
 }
 
-await run('booking', bench);
-
 async function bench(): Promise<Outcome> {
   const { values } = parseArgs({ options: { profile: { type: 'string' } } });
   const program = findPgbench();
@@ -88,6 +86,10 @@ async function measure(own: Run, program: string): Promise<Outcome> {
   const runPg = (seconds: number) => pgbenchRound(own, program, script, recorded.startup, pgbench, { seconds });
   const first = await pgbenchRound(own, program, script, recorded.startup, pgbench, { transactions: 1 });
   const warm = [first, await runHttp(warmUpSeconds), await runPg(warmUpSeconds)];
+  await sql(own, 'vacuum (analyze)');
+  say(
+    `Both sides have run for ${warmUpSeconds} s; tables are vacuumed and analyzed, so that plans rest on statistics.`,
+  );
   for (let n = 0; n < rounds; n += 1) {
     const inTurn = n % 2 === 0 ? [http, pgbench] : [pgbench, http];
     for (const side of inTurn) side.rounds.push(await (side === http ? runHttp(roundSeconds) : runPg(roundSeconds)));
@@ -215,3 +217,5 @@ function figuresOf({ name, rounds: done }: Side) {
       : { pgbenchProgramCpuUs: cpuUs('programs') }),
   };
 }
+
+await run('booking', bench);

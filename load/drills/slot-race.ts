@@ -33,8 +33,6 @@ interface RoundResult {
   readonly latenciesMs: readonly number[];
 }
 
-await run('slot-race', drill);
-
 async function drill(): Promise<Outcome> {
   say('Drill slot-race: a slot that needs a provider, a room and a device, of which the clinic has one each.');
   say(
@@ -212,3 +210,5 @@ async function verdict(own: Run, results: readonly RoundResult[]): Promise<Outco
   );
   return { passed: fair && clean, figures };
 }
+
+await run('slot-race', drill);

@@ -153,12 +153,12 @@ class Writer {
   #part(found: string, type: string): string | undefined {
     if (/^\d+$/.test(found))
       return isNear(Number(found), this.booking.startMin) ? `${this.#minute(found)}::text` : undefined;
-    if (this.booking.sameIds.has(found)) return undefined;
     const choice = this.booking.choices.get(found);
     if (choice) {
       const element = this.#set(`nth_${choice.index}`, `:${choice.index} + 1`);
       return `('{${choice.ids.join(',')}}'::${type === 'uuid' ? 'uuid' : 'text'}[])[${element}::int]`;
     }
+    if (this.booking.sameIds.has(found)) return undefined;
     const n = this.#fresh.get(found) ?? this.#fresh.size;
     if (n >= freshIdsMax) throw new Error(`more than ${freshIdsMax} fresh ids in one booking`);
     this.#fresh.set(found, n);

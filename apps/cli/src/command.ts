@@ -24,9 +24,4 @@ export function findCommand(
 }
 
 export const helpText = (commands: readonly Command[]): string =>
-  [
-    'praxis: the operator’s verbs',
-    '',
-    ...commands.map((c) => `  ${`praxis ${c.usage}`.padEnd(72)} ${c.summary}`),
-    '',
-  ].join('\n');
+  ['praxis: the operator’s verbs', ...commands.map((c) => `  praxis ${c.usage}\n      ${c.summary}`), ''].join('\n\n');

@@ -107,7 +107,7 @@ describe('booking a visit', () => {
     expect(moved).toMatchObject({ client, note });
     await services.appointments.cancel(clinic.ctx, booked.id, 2, { reason: 'other', note: 'flown south' });
     const rows = (await rowsOf(clinic)).join('\n');
-    for (const word of ['anary', '0199', 'feathers', 'sitter', 'flown']) {
+    for (const word of ['Canary', '555 0199', 'feathers', 'bird sitter', 'flown south']) {
       expect(rows).not.toContain(word);
       expect(rows).not.toContain(Buffer.from(word).toString('hex'));
     }
@@ -396,7 +396,6 @@ describe('seeing visits', () => {
       second,
       third,
     ]);
-    expect(await ids({ locationId: newId<LocationId>() })).toEqual([]);
     for (const filter of [{}, { locationId }, { status: 'booked' }, { resourceId: resourceIds[1] }]) {
       const page = await list(filter, { limit: 2, after: null });
       expect(page.items.map(({ id }) => id)).toEqual([first, second]);
@@ -457,6 +456,9 @@ describe('things of another tenant', () => {
         ({ location }) =>
           services.availability.find(ctx, { serviceId: mine.serviceId, locationId: location, ...range }),
       ],
+      ['location', ({ location }) => services.catalogue.resources(ctx, { locationId: location }, firstPage)],
+      ['location', ({ location }) => services.appointments.list(ctx, { locationId: location }, firstPage)],
+      ['resource', ({ resource }) => services.appointments.list(ctx, { resourceId: resource }, firstPage)],
       ['service', ({ service }) => services.catalogue.service(ctx, service)],
       ['service', ({ service }) => services.catalogue.changeService(ctx, service, 1, { name: 'x' })],
       ['service', ({ service }) => services.catalogue.putSkill(ctx, mine.resourceIds[0]!, service)],
@@ -511,7 +513,6 @@ describe('things of another tenant', () => {
     }
     const block2 = await services.calendar.createBlock(other.ctx, other.resourceIds[1]!, { ...block, startMin: 5 });
     expect(await codeOf(services.calendar.deleteBlock(ctx, mine.resourceIds[1]!, block2.id))).toBe('block.not_found');
-    expect((await services.appointments.list(ctx, { resourceId: other.resourceIds[0]! }, firstPage)).items).toEqual([]);
   });
 
   it('rows cannot be seen without a tenant', async () => {

@@ -1,4 +1,4 @@
-import { newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
+import { type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
 import type { ReadContext, WriteContext } from '#infra/sharding';
 import { actorIdOf } from './actor.js';
 import type {
@@ -9,7 +9,6 @@ import type {
   AppointmentKey,
   CancelReason,
   HistoryEntry,
-  Share,
 } from './appointment.js';
 
 /** A visit as its row has it: what the client said is sealed. */
@@ -44,7 +43,10 @@ const columns = `a.id, a.version, a.status, a.location_id as "locationId", a.ser
 const inRange = (start: string) =>
   `${start} >= $2 and ${start} < $3 and ($4::text is null or a.status = $4) and ($5::uuid is null or a.location_id = $5)`;
 
-/** One statement for each way to the rows, so that each is one range of an index. $1 tenant, $8 limit, $9 what narrows it. */
+/**
+ * One statement for each way to the rows, so that each is one range of an index. $1 tenant, $8 limit, $9 what narrows it.
+ * `offset 0` keeps the planner from joining all of a resource's visits when a page is wanted.
+ */
 const listBy = {
   start: `select ${columns}, a.start_min as "orderMin" from appointment a
     where a.tenant_id = $1 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
@@ -56,7 +58,7 @@ const listBy = {
     where a.tenant_id = $1 and a.status = $9 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
     order by a.start_min, a.id limit $8`,
   resource: `select ${columns}, r.start_min as "orderMin" from appointment_resource r
-    join appointment a on a.tenant_id = r.tenant_id and a.id = r.appointment_id
+    cross join lateral (select * from appointment v where v.tenant_id = r.tenant_id and v.id = r.appointment_id offset 0) a
     where r.tenant_id = $1 and r.resource_id = $9 and ${inRange('r.start_min')}
       and (r.start_min, r.appointment_id) > ($6, $7)
     order by r.start_min, r.appointment_id limit $8`,
@@ -66,32 +68,31 @@ const lowestMin = -2_147_483_648;
 const highestMin = 2_147_483_647;
 const nil = '00000000-0000-0000-0000-000000000000';
 
+const insertHistory = `insert into appointment_history (tenant_id, id, appointment_id, version, event, status, start_min,
+  end_min, local_start, tz, tzdb_version, resources, reason, note, actor_kind, actor_id, at)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamp, $10, $11, $12, $13, $14, $15, $16, $17)`;
+
+const insertVisit = `with kept as (
+    insert into appointment (tenant_id, id, location_id, service_id, status, start_min, end_min, duration_min,
+      local_start, tz, tzdb_version, client, version, created_by, created_at, updated_at)
+    values ($1, $3, $18, $19, $6, $7, $8, $20, $9::timestamp, $10, $11, $21, $4, $22, $17, $17)
+  )
+  ${insertHistory}`;
+
+const readOne = `select ${columns} from appointment a where a.tenant_id = $1 and a.id = $2`;
+
 /** Every statement about visits and their history; the time they take is in claims.repository. */
 export class AppointmentsRepository {
-  insert(tx: WriteContext, row: AppointmentRow): void {
-    tx.db.send(
-      `insert into appointment (tenant_id, id, location_id, service_id, status, start_min, end_min, duration_min,
-         local_start, tz, tzdb_version, client, version, created_by, created_at, updated_at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamp, $10, $11, $12, $13, $14, $15, $15)`,
-      [
-        tx.tenant.id,
-        row.id,
-        row.locationId,
-        row.serviceId,
-        row.status,
-        row.startMin,
-        row.endMin,
-        row.endMin - row.startMin,
-        row.localStart,
-        row.tz,
-        row.tzdb,
-        row.sealed,
-        row.version,
-        actorIdOf(tx),
-        toDate(row.createdAt),
-      ],
-    );
-    this.#insertShares(tx, row.id, row.shares);
+  /** A new visit and the first row of its history; its shares come with its claims. */
+  insert(tx: WriteContext, row: AppointmentRow, event: AppointmentEvent, remark: Remark): void {
+    tx.db.send(insertVisit, [
+      ...historyRow(tx, event, row, remark),
+      row.locationId,
+      row.serviceId,
+      row.endMin - row.startMin,
+      row.sealed,
+      actorIdOf(tx),
+    ]);
   }
 
   /** Everything of a visit that a change may touch; the caller holds the row. */
@@ -116,42 +117,13 @@ export class AppointmentsRepository {
     );
   }
 
-  replaceShares(tx: WriteContext, id: AppointmentId, shares: readonly Share[]): void {
-    tx.db.send('delete from appointment_resource where tenant_id = $1 and appointment_id = $2', [tx.tenant.id, id]);
-    this.#insertShares(tx, id, shares);
-  }
-
+  /** One more row of a visit's history. */
   remember(tx: WriteContext, event: AppointmentEvent, row: AppointmentRow, remark: Remark): void {
-    const { actor } = tx;
-    tx.db.send(
-      `insert into appointment_history (tenant_id, id, appointment_id, version, event, status, start_min, end_min,
-         local_start, tz, tzdb_version, resources, reason, note, actor_kind, actor_id, at)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9::timestamp, $10, $11, $12, $13, $14, $15, $16, $17)`,
-      [
-        tx.tenant.id,
-        remark.id,
-        row.id,
-        row.version,
-        event,
-        row.status,
-        row.startMin,
-        row.endMin,
-        row.localStart,
-        row.tz,
-        row.tzdb,
-        JSON.stringify(row.shares),
-        remark.reason,
-        remark.sealedNote,
-        actor.kind,
-        actor.kind === 'anonymous' ? null : actorIdOf(tx),
-        toDate(row.updatedAt),
-      ],
-    );
+    tx.db.send(insertHistory, historyRow(tx, event, row, remark));
   }
 
   async read(tx: ReadContext, id: AppointmentId): Promise<AppointmentRow | undefined> {
-    const sql = `select ${columns} from appointment a where a.tenant_id = $1 and a.id = $2`;
-    return (await tx.db.query<Stored<AppointmentRow>>(sql, [tx.tenant.id, id])).map(withInstants)[0];
+    return (await tx.db.query<Stored<AppointmentRow>>(readOne, [tx.tenant.id, id])).map(withInstants)[0];
   }
 
   /** Waits for whoever changes the visit now, and holds off the next until the transaction ends. */
@@ -195,25 +167,29 @@ export class AppointmentsRepository {
     );
     return rows.map((row) => ({ ...row, at: row.at.getTime() }));
   }
+}
 
-  #insertShares(tx: WriteContext, id: AppointmentId, shares: readonly Share[]): void {
-    tx.db.send(
-      `insert into appointment_resource (tenant_id, id, appointment_id, resource_id, kind, lane, start_min, end_min)
-       select $1, s.id, $2, s.resource_id, s.kind, s.lane, s.start_min, s.end_min
-         from unnest($3::uuid[], $4::uuid[], $5::text[], $6::smallint[], $7::int[], $8::int[])
-              as s (id, resource_id, kind, lane, start_min, end_min)`,
-      [
-        tx.tenant.id,
-        id,
-        shares.map(() => newId()),
-        shares.map(({ resourceId }) => resourceId),
-        shares.map(({ kind }) => kind),
-        shares.map(({ lane }) => lane),
-        shares.map(({ startMin }) => startMin),
-        shares.map(({ endMin }) => endMin),
-      ],
-    );
-  }
+function historyRow(tx: WriteContext, event: AppointmentEvent, row: AppointmentRow, remark: Remark): unknown[] {
+  const { actor } = tx;
+  return [
+    tx.tenant.id,
+    remark.id,
+    row.id,
+    row.version,
+    event,
+    row.status,
+    row.startMin,
+    row.endMin,
+    row.localStart,
+    row.tz,
+    row.tzdb,
+    JSON.stringify(row.shares),
+    remark.reason,
+    remark.sealedNote,
+    actor.kind,
+    actor.kind === 'anonymous' ? null : actorIdOf(tx),
+    toDate(row.updatedAt),
+  ];
 }
 
 const withInstants = (row: Stored<AppointmentRow>): AppointmentRow => ({

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
-import type { WriteContext } from '#infra/sharding';
+import type { ReadContext, WriteContext } from '#infra/sharding';
 import { minuteOfInstant } from '#infra/time';
 import {
   type Appointment,
@@ -16,8 +16,10 @@ import { factOf } from './appointments.facts.js';
 import { demand } from './appointments.policy.js';
 import { AppointmentsRepository } from './appointments.repository.js';
 import type { BookingParts } from './booking.service.js';
+import { CatalogueRepository } from './catalogue.repository.js';
 import { ClaimsRepository } from './claims.repository.js';
 import { Envelopes } from './envelopes.js';
+import { expectNamed } from './named.js';
 import { staleOptions } from './versions.js';
 
 export interface Cancellation {
@@ -33,6 +35,7 @@ const historyMax = 200;
 export class AppointmentsService {
   readonly #rows = new AppointmentsRepository();
   readonly #claims = new ClaimsRepository();
+  readonly #catalogue = new CatalogueRepository();
   readonly #envelopes: Envelopes;
 
   constructor(private readonly parts: Omit<BookingParts, 'metrics'>) {
@@ -45,7 +48,7 @@ export class AppointmentsService {
     page: PageRequest<AppointmentKey>,
   ): Promise<Page<Appointment, AppointmentKey>> {
     demand(ctx, 'appointment.read');
-    const found = await this.parts.sharding.read(ctx, (tx) => this.#rows.list(tx, filter, page), { from: 'replica' });
+    const found = await this.parts.sharding.read(ctx, (tx) => this.#listed(tx, filter, page), { from: 'replica' });
     const items = await Promise.all(found.items.map((row) => this.#envelopes.openAppointment(ctx, row)));
     await this.parts.audit.recordRead(ctx, {
       action: 'appointment.list',
@@ -53,6 +56,11 @@ export class AppointmentsService {
       subjectIds: items.map(({ id }) => id),
     });
     return { items, next: found.next };
+  }
+
+  async #listed(tx: ReadContext, filter: AppointmentFilter, page: PageRequest<AppointmentKey>) {
+    const [found] = await Promise.all([this.#rows.list(tx, filter, page), expectNamed(tx, this.#catalogue, filter)]);
+    return found;
   }
 
   async read(ctx: TenantContext, id: AppointmentId): Promise<Appointment> {

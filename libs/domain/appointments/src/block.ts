@@ -1,5 +1,6 @@
 import { type Id, type Instant, newId } from '#infra/kernel';
 import type { AppointmentId } from './appointment.js';
+import { type Claim, claimMaxMin } from './claim.js';
 import type { ResourceId } from './resource.js';
 
 export type BlockId = Id<'block'>;
@@ -33,18 +34,20 @@ export interface Obstacle {
 
 /** The most claims (days × lanes) that one block is stored as. */
 export const blockMaxPieces = 4_000;
-/** The longest claim, and so the longest piece of a block. */
-const pieceMaxMin = 1_440;
 
 /** One piece for each lane and each day or part of a day. */
-export function piecesOf(resourceId: ResourceId, lanes: readonly number[], { startMin, endMin }: NewBlock) {
-  const days = Math.ceil((endMin - startMin) / pieceMaxMin);
+export function piecesOf(
+  resourceId: ResourceId,
+  lanes: readonly number[],
+  { startMin, endMin }: NewBlock,
+): readonly Claim[] {
+  const days = Math.ceil((endMin - startMin) / claimMaxMin);
   return lanes.flatMap((lane) =>
     Array.from({ length: days }, (_, day) => ({
       resourceId,
       lane,
-      startMin: startMin + day * pieceMaxMin,
-      endMin: Math.min(endMin, startMin + (day + 1) * pieceMaxMin),
+      startMin: startMin + day * claimMaxMin,
+      endMin: Math.min(endMin, startMin + (day + 1) * claimMaxMin),
     })),
   );
 }

@@ -3,7 +3,7 @@ import type { Audit } from '#infra/audit';
 import type { TenantCrypto } from '#infra/crypto';
 import { type AppError, type Clock, type Instant, newId, type TenantContext } from '#infra/kernel';
 import type { Outbox } from '#infra/queues';
-import type { Sharding, WriteContext } from '#infra/sharding';
+import type { ReadContext, Sharding, WriteContext } from '#infra/sharding';
 import type { Counter, Metrics } from '#infra/telemetry';
 import { formatInstant, instantOfMinute, minuteOfInstant } from '#infra/time';
 import {
@@ -24,7 +24,7 @@ import type { LocationId, ServiceId } from './catalogue.js';
 import { ClaimsRepository } from './claims.repository.js';
 import { Envelopes } from './envelopes.js';
 import { place, type Take, type View } from './placing.js';
-import { expectOffered, planOf, searchOf, withoutOwn } from './plan.js';
+import { expectOffered, type LoadedPlan, planOf, searchOf, withoutOwn } from './plan.js';
 import type { ResourceId } from './resource.js';
 import { staleOptions } from './versions.js';
 
@@ -52,6 +52,8 @@ interface Wanted {
   readonly providerId: ResourceId | null;
   readonly start: Instant;
   readonly own: readonly Share[];
+  /** What was read with the check of the Idempotency-Key; good for one look. */
+  readonly loaded?: LoadedPlan;
 }
 
 export interface BookingParts {
@@ -104,7 +106,12 @@ export class BookingService {
     try {
       const id = newId<AppointmentId>();
       const sealed = await this.#envelopes.sealClient(ctx, id, booking.client, booking.note);
-      const booked = await this.parts.sharding.writeOnce(ctx, (tx) => this.#book(tx, id, booking, sealed));
+      const where = { ...booking, providerId: booking.providerId ?? null, own: [] };
+      const booked = await this.parts.sharding.writeOnce<Appointment, LoadedPlan>(
+        ctx,
+        (tx, loaded) => this.#book(tx, id, booking, { ...where, loaded }, sealed),
+        (tx) => this.#load(tx, where),
+      );
       if (ctx.idempotency?.outcome !== 'replayed') this.#outcomes.inc({ outcome: 'booked' });
       return booked;
     } catch (error) {
@@ -128,12 +135,15 @@ export class BookingService {
     }
   }
 
-  async #book(tx: WriteContext, id: AppointmentId, booking: NewBooking, sealed: Buffer): Promise<Appointment> {
+  async #book(
+    tx: WriteContext,
+    id: AppointmentId,
+    booking: NewBooking,
+    where: Wanted,
+    sealed: Buffer,
+  ): Promise<Appointment> {
     const now = this.parts.clock.now();
-    const where = { ...booking, providerId: booking.providerId ?? null, own: [] };
-    const { plan, shares } = await this.#place(tx, id, where, (wanted) =>
-      this.#claims.take(tx, { kind: 'appointment', id }, wanted),
-    );
+    const { plan, shares } = await this.#place(tx, id, where, (wanted) => this.#claims.takeForVisit(tx, id, wanted));
     const row: AppointmentRow = {
       ...timingOf(minuteOfInstant(booking.start), plan.service.durationMin, plan.location.tz),
       id,
@@ -146,8 +156,9 @@ export class BookingService {
       createdAt: now,
       updatedAt: now,
     };
-    this.#rows.insert(tx, row);
-    await this.#announce(tx, 'booked', row, null);
+    const remark = { id: newId(), reason: null, sealedNote: null };
+    this.#rows.insert(tx, row, 'booked', remark);
+    await this.#announce(tx, 'booked', row);
     const { sealed: _, ...visible } = row;
     return { ...visible, client: booking.client, note: booking.note || null };
   }
@@ -172,18 +183,21 @@ export class BookingService {
     });
     const timing = timingOf(minuteOfInstant(to.start), plan.service.durationMin, plan.location.tz);
     const next = { ...current, ...timing, shares, version: current.version + 1, updatedAt: now };
+    const remarkId = newId();
+    const sealedNote = await this.#envelopes.sealNote(tx, remarkId, to.note);
     this.#rows.update(tx, next);
-    this.#rows.replaceShares(tx, id, shares);
-    await this.#announce(tx, 'rescheduled', next, to.note ?? null);
+    this.#rows.remember(tx, 'rescheduled', next, { id: remarkId, reason: null, sealedNote });
+    await this.#announce(tx, 'rescheduled', next);
     return this.#envelopes.openAppointment(tx, next);
   }
 
   async #place(tx: WriteContext, id: AppointmentId, where: Wanted, take: Take) {
     const { start, providerId, own } = where;
     const startMin = minuteOfInstant(start);
-    const range = { fromMin: startMin - balanceMin, toMin: startMin + balanceMin };
+    let { loaded } = where;
     const look = async (): Promise<View> => {
-      const plan = planOf(await this.#plans.load(tx, { ...where, ...range }), providerId);
+      const plan = planOf(loaded ?? (await this.#load(tx, where)), providerId);
+      loaded = undefined;
       if (own.length === 0) expectOffered(plan);
       if (instantOfMinute(startMin) !== start) throw fail('appointment.off_grid');
       return { plan, search: withoutOwn(searchOf(plan, startMin, startMin + 1, this.parts.clock.now()), own) };
@@ -193,10 +207,12 @@ export class BookingService {
     throw new SlotTaken({ ...where, startMin }, plan.location.tz);
   }
 
-  async #announce(tx: WriteContext, event: 'booked' | 'rescheduled', row: AppointmentRow, note: string | null) {
-    const historyId = newId();
-    const sealedNote = await this.#envelopes.sealNote(tx, historyId, note);
-    this.#rows.remember(tx, event, row, { id: historyId, reason: null, sealedNote });
+  #load(tx: ReadContext, where: Wanted): Promise<LoadedPlan> {
+    const startMin = minuteOfInstant(where.start);
+    return this.#plans.load(tx, { ...where, fromMin: startMin - balanceMin, toMin: startMin + balanceMin });
+  }
+
+  async #announce(tx: WriteContext, event: 'booked' | 'rescheduled', row: AppointmentRow) {
     await this.parts.outbox.append(tx, factOf(event, row));
     await this.parts.audit.record(tx, {
       action: event === 'booked' ? 'appointment.book' : 'appointment.reschedule',

@@ -3,14 +3,13 @@ import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/
 import type { LocalDate } from '#infra/time';
 import { fail } from './appointments.errors.js';
 import { type Block, type BlockId, type BlockKey, type Obstacle } from './block.js';
+import { claimMaxMin } from './claim.js';
 import type { ResourceId } from './resource.js';
 import type { DatedSchedule, DayWindow, Override } from './schedule.js';
 
 /** The most obstacles that a refused block names. */
 const obstaclesMax = 20;
 const beforeEverything: BlockKey = { startMin: -2_147_483_648, id: '00000000-0000-0000-0000-000000000000' as BlockId };
-/** The longest claim. */
-const dayMin = 1_440;
 
 interface BlockRow extends Omit<Block, 'createdAt'> {
   readonly createdAt: Date;
@@ -132,7 +131,8 @@ export class CalendarRepository {
       `select case when appointment_id is null then 'block' else 'appointment' end as kind,
               coalesce(appointment_id, block_id) as id, min(start_min) as "startMin", max(end_min) as "endMin"
          from time_claim
-        where tenant_id = $1 and resource_id = $2 and start_min < $4 and start_min > $3::int - ${dayMin} and end_min > $3
+        where tenant_id = $1 and (resource_id, start_min) > ($2, $3::int - ${claimMaxMin})
+          and (resource_id, start_min) < ($2, $4) and end_min > $3
           and num_nonnulls(appointment_id, block_id) = 1
         group by 1, 2 order by 3, 2 limit ${obstaclesMax}`,
       [tx.tenant.id, id, fromMin, toMin],

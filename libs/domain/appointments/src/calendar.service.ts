@@ -147,7 +147,7 @@ export class CalendarService {
     const pieces = piecesOf(id, lanes, input);
     if (pieces.length > blockMaxPieces) throw fail('block.too_large');
     const block = newBlock(id, input, this.clock.now());
-    const refused = await this.#claims.take(tx, { kind: 'block', id: block.id }, pieces);
+    const refused = await this.#claims.takeForBlock(tx, block.id, pieces);
     if (refused.length > 0) throw fail('block.conflicts');
     this.#rows.insertBlock(tx, block, actorIdOf(tx));
     await this.#recorded(tx, 'block.create', block.id);

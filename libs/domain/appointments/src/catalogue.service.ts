@@ -22,6 +22,7 @@ import {
 } from './catalogue.js';
 import { CatalogueRepository } from './catalogue.repository.js';
 import { ClaimsRepository } from './claims.repository.js';
+import { expectNamed } from './named.js';
 import type { ResourceId } from './resource.js';
 import { expectVersion, nextVersion } from './versions.js';
 
@@ -136,7 +137,17 @@ export class CatalogueService {
     page: PageRequest<ResourceId>,
   ): Promise<Page<Resource, ResourceId>> {
     demand(ctx, 'catalogue.read');
-    return this.sharding.read(ctx, (tx) => this.#rows.resources(tx, filter, page), { from: 'replica' });
+    return this.sharding.read(
+      ctx,
+      async (tx) => {
+        const [found] = await Promise.all([
+          this.#rows.resources(tx, filter, page),
+          expectNamed(tx, this.#rows, { locationId: filter.locationId }),
+        ]);
+        return found;
+      },
+      { from: 'replica' },
+    );
   }
 
   async resource(ctx: TenantContext, id: ResourceId): Promise<Resource> {

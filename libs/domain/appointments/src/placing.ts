@@ -2,7 +2,7 @@ import type { WriteContext } from '#infra/sharding';
 import type { AppointmentId, Share } from './appointment.js';
 import { fail } from './appointments.errors.js';
 import { type Assignment, assign, MAX_ASSIGNMENTS, type Search } from './availability.js';
-import type { Claim } from './claims.repository.js';
+import type { Claim } from './claim.js';
 import { decide, type Plan, withTaken } from './plan.js';
 
 /** How often one visit that loses a race looks for other resources or lanes before it is refused. */
@@ -36,24 +36,29 @@ export async function place(
 ): Promise<Placed> {
   for (let attempt = 0; ; attempt += 1) {
     const { plan, search } = await look();
-    const decision = decide(search, startMin);
-    if (decision === 'slot_taken') return { plan, shares: undefined };
-    if (decision !== null) throw fail(`appointment.${decision}`);
     const wanted = choose(search, startMin, id, attempt);
+    if (wanted === undefined) return { plan, shares: refuse(search, startMin) };
     let refused: readonly Claim[] = [];
     const shares = await tx.db.attempt(async () => {
       refused = await take(wanted);
       return refused.length === 0 ? wanted : undefined;
     });
-    const hopeless = attempt + 1 === attemptsMax || decide(withTaken(search, refused), startMin) !== null;
+    const hopeless = attempt + 1 === attemptsMax || assign(withTaken(search, refused), startMin, id, 1).length === 0;
     if (shares || hopeless) return { plan, shares };
   }
 }
 
 /** The best assignment at first; after a lost race any, so that those who lost it together spread out. */
-function choose(search: Search, startMin: number, id: AppointmentId, attempt: number): readonly Share[] {
+function choose(search: Search, startMin: number, id: AppointmentId, attempt: number): readonly Share[] | undefined {
   const options = assign(search, startMin, id, attempt === 0 ? 1 : MAX_ASSIGNMENTS);
-  return (options[(attempt * randomPartOf(id)) % options.length] ?? []).map(shareOf);
+  return options[(attempt * randomPartOf(id)) % options.length]?.map(shareOf);
+}
+
+function refuse(search: Search, startMin: number): undefined {
+  const decision = decide(search, startMin);
+  if (decision === 'slot_taken') return undefined;
+  if (decision === null) throw new Error('a start that can be had has no assignment');
+  throw fail(`appointment.${decision}`);
 }
 
 /** The last 32 bits of a UUIDv7 are random. */

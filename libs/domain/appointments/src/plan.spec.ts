@@ -15,7 +15,7 @@ const hours = [{ validFrom: '2026-01-01' as LocalDate, validTo: null, rules: eve
 
 const provider = (id: ResourceId) =>
   ({ id, kind: 'provider', capacity: 1, scheduled: true, schedules: hours, overrides: null }) as const;
-const room = { id: roomOne, kind: 'room', capacity: 1, scheduled: false, schedules: null, overrides: null } as const;
+const room = { id: roomOne, kind: 'room', capacity: 1, scheduled: null, schedules: null, overrides: null } as const;
 
 /** As the statement packs it. */
 function packed(...parts: readonly (readonly (readonly [number, number, number])[])[]): Buffer {
@@ -156,11 +156,11 @@ describe('why a start is refused', () => {
   });
 
   it('a provider without hours is never there, a room without hours always is', () => {
-    const never = { ...provider(ada), scheduled: false, schedules: null };
+    const never = { ...provider(ada), scheduled: null, schedules: null };
     expect(decide(searchAt({ candidates: [never, room] }, ten), ten)).toBe('outside_hours');
     const closed = { ...room, overrides: [{ date: '2026-12-01' as LocalDate, open: [] }] };
     expect(decide(searchAt({ candidates: [provider(ada), closed] }, ten), ten)).toBe('outside_hours');
-    const expired = { ...room, scheduled: true };
+    const expired = { ...room, scheduled: true as const };
     expect(decide(searchAt({ candidates: [provider(ada), expired] }, ten), ten)).toBe('outside_hours');
   });
 

@@ -45,8 +45,8 @@ interface LoadedCandidate {
   readonly id: ResourceId;
   readonly kind: ResourceKind;
   readonly capacity: number;
-  /** False where it never had any weekly hours. */
-  readonly scheduled: boolean;
+  /** Null where it has no weekly hours at all. */
+  readonly scheduled: true | null;
   readonly schedules: readonly DatedSchedule[] | null;
   readonly overrides: readonly Override[] | null;
 }
@@ -169,6 +169,7 @@ export function withTaken(search: Search, taken: readonly (Busy & { readonly res
 
 /** The same search where one visit's own claims are free again. */
 export function withoutOwn(search: Search, own: readonly (Busy & { readonly resourceId: ResourceId })[]): Search {
+  if (own.length === 0) return search;
   const isOwn = (resourceId: ResourceId, claim: Busy) =>
     own.some(
       (mine) =>

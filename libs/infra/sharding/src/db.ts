@@ -50,7 +50,13 @@ export interface TenantDatabase {
   write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>, options?: WriteOptions): Promise<T>;
   /**
    * As `write`, and consumes the Context's Idempotency-Key, if it has one: the answer of `fn` (JSON) is stored in the
-   * same transaction, and the next call with that key and the same body gets it without running `fn`.
+   * same transaction, and the next call with that key and the same body gets it without running `fn`. What `look` reads
+   * travels with the check of the key, which saves a trip; `fn` gets it.
    */
   writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+  writeOnce<T, Seen>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext, seen: Seen) => Promise<T>,
+    look: (tx: ReadContext) => Promise<Seen>,
+  ): Promise<T>;
 }

@@ -56,8 +56,18 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
     return this.#shards.write(ctx, fn, options);
   }
 
-  writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
-    return this.#shards.writeOnce(ctx, fn);
+  writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+  writeOnce<T, Seen>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext, seen: Seen) => Promise<T>,
+    look: (tx: ReadContext) => Promise<Seen>,
+  ): Promise<T>;
+  writeOnce<T, Seen>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext, seen: Seen) => Promise<T>,
+    look?: (tx: ReadContext) => Promise<Seen>,
+  ): Promise<T> {
+    return this.#shards.writeOnce(ctx, fn, look as (tx: ReadContext) => Promise<Seen>);
   }
 
   /**

@@ -70,16 +70,27 @@ export class RoutedDatabase implements TenantDatabase {
     });
   }
 
-  async writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T> {
+  writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
+  writeOnce<T, Seen>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext, seen: Seen) => Promise<T>,
+    look: (tx: ReadContext) => Promise<Seen>,
+  ): Promise<T>;
+  async writeOnce<T, Seen>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext, seen: Seen) => Promise<T>,
+    look?: (tx: ReadContext) => Promise<Seen>,
+  ): Promise<T> {
+    const see = look ?? (async () => undefined as Seen);
     const request = ctx.idempotency;
-    if (!request) return this.write(ctx, fn);
+    if (!request) return this.write(ctx, async (tx) => fn(tx, await see(tx)));
     if (request.outcome !== 'unused') throw fail('database.aborted', { internal: 'one Idempotency-Key, two effects' });
     let replayed = false;
     const value = await this.write(ctx, async (tx) => {
-      const stored = await this.#claim(tx, request.key, request.fingerprint);
+      const [claimed, seen] = await Promise.allSettled([this.#claim(tx, request.key, request.fingerprint), see(tx)]);
+      const stored = resultOf(claimed);
       replayed = stored !== undefined;
-      if (stored) return stored.answer as T;
-      return this.#store(tx, await fn(tx));
+      return stored ? (stored.answer as T) : this.#store(tx, await fn(tx, resultOf(seen)));
     });
     request.outcome = replayed ? 'replayed' : 'stored';
     return value;
@@ -176,6 +187,11 @@ function runHook(hook: () => void): void {
   } catch {
     // Nudges have a poll behind them, invalidations a time to live.
   }
+}
+
+function resultOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
 }
 
 const answerPlace = (rowId: string) => ({ table: 'idempotency_key', rowId, group: 'answer' });
