@@ -1,10 +1,11 @@
-import { FixedClock, isAppError, newId } from '#infra/kernel';
+import { FixedClock, newId } from '#infra/kernel';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
 import type { LocalDate } from '#infra/time';
 import {
   again,
   bookingAt,
   type Clinic,
+  codeOf,
   everyDay,
   instantAt,
   laser,
@@ -27,11 +28,6 @@ beforeAll(async () => {
 });
 afterAll(() => db?.close());
 
-const codeOf = async (act: Promise<unknown>): Promise<string> =>
-  act.then(
-    () => 'done',
-    (error: unknown) => (isAppError(error) ? error.code : Promise.reject(error)),
-  );
 const startsOn = async ({ ctx, serviceId }: Clinic, date: LocalDate = day): Promise<readonly number[]> =>
   (await services.availability.find(again(ctx), { serviceId, from: date, to: date })).starts.map(
     (start) => start.startMin,

@@ -1,4 +1,4 @@
-import { newId, type TenantContext } from '#infra/kernel';
+import { isAppError, newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
 import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
@@ -143,4 +143,31 @@ export async function deadlocksSoFar(db: TestDatabases): Promise<number> {
   const sql = 'select deadlocks::int as deadlocks from pg_stat_database where datname = current_database()';
   const [row] = await db.asAdmin<{ deadlocks: number }>('shard-1', sql);
   return row?.deadlocks ?? -1;
+}
+
+/** The code of a refusal, `done` where there is none; anything that nobody declared is thrown. */
+export const codeOf = async (act: Promise<unknown>): Promise<string> =>
+  act.then(
+    () => 'done',
+    (error: unknown) => (isAppError(error) ? error.code : Promise.reject(error)),
+  );
+
+export async function startsOn({ availability }: Services, clinic: Clinic, date: string): Promise<readonly number[]> {
+  const { ctx, serviceId, locationId } = clinic;
+  const on = date as LocalDate;
+  const { starts } = await availability.find(again(ctx), { serviceId, locationId, from: on, to: on });
+  return starts.map(({ startMin }) => startMin);
+}
+
+/** Everything that a tenant's visits left in the tables, as text. */
+export async function rowsOf(db: TestDatabases, { ctx }: Clinic): Promise<readonly string[]> {
+  const tables = ['appointment', 'appointment_resource', 'appointment_history', 'time_claim', 'outbox', 'audit_event'];
+  const rows = await Promise.all(
+    tables.map((table) =>
+      db.asAdmin<{ row: string }>('shard-1', `select t::text as row from ${table} t where tenant_id = $1 order by id`, [
+        ctx.tenant.id,
+      ]),
+    ),
+  );
+  return rows.flat().map(({ row }) => row);
 }
