@@ -2,10 +2,17 @@ import { Foundation1795219200001 as DirectoryFoundation1795219200001 } from './d
 import { Identity1795219200002 } from './directory/1795219200002-identity.js';
 import { Foundation1795219200001 as ShardFoundation1795219200001 } from './shard/1795219200001-foundation.js';
 import { Appointments1795219200002 } from './shard/1795219200002-appointments.js';
+import { Patients1795219200003 } from './shard/1795219200003-patients.js';
+import { Members1795219200004 } from './shard/1795219200004-members.js';
 
 /** In the order in which they run. */
 export const directoryMigrations = [DirectoryFoundation1795219200001, Identity1795219200002];
-export const shardMigrations = [ShardFoundation1795219200001, Appointments1795219200002];
+export const shardMigrations = [
+  ShardFoundation1795219200001,
+  Appointments1795219200002,
+  Patients1795219200003,
+  Members1795219200004,
+];
 
 /** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
 export interface SchemaWindow {
@@ -21,5 +28,5 @@ const upTo = (migrations: readonly { readonly name: string }[], min: number): Sc
 
 export const schemaWindows = {
   directory: upTo(directoryMigrations, 1795219200002),
-  shard: upTo(shardMigrations, 1795219200002),
+  shard: upTo(shardMigrations, 1795219200004),
 };

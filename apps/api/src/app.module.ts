@@ -1,5 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
+import { MembersModule, memberFacts } from '#domain/members';
+import { PatientsModule, patientFacts } from '#domain/patients';
 import { AuditModule } from '#infra/audit';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule } from '#infra/health';
@@ -13,6 +15,8 @@ import { AppointmentsApiModule } from './appointments/appointments-api.module.js
 import { productVersion } from './edge/version.js';
 import { HealthApiModule } from './health/health-api.module.js';
 import { IdentityApiModule } from './identity/identity-api.module.js';
+import { MembersApiModule } from './members/members-api.module.js';
+import { PatientsApiModule } from './patients/patients-api.module.js';
 import type { Settings } from './settings.js';
 
 @Module({})
@@ -27,14 +31,18 @@ export class AppModule {
         RedisModule.forRoot(settings.redis),
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
-        QueuesModule.forRoot({ jobs: identityJobs, facts: appointmentFacts }),
+        QueuesModule.forRoot({ jobs: identityJobs, facts: [...appointmentFacts, ...memberFacts, ...patientFacts] }),
         AuditModule,
         ThrottlingModule.forRoot(settings.throttling),
         IdentityModule.forRoot(settings.identity),
         AppointmentsModule,
+        MembersModule,
+        PatientsModule,
         HealthApiModule,
         IdentityApiModule,
         AppointmentsApiModule,
+        MembersApiModule,
+        PatientsApiModule,
       ],
     };
   }

@@ -80,6 +80,7 @@ describe('the whole API behind its door', () => {
       '/api/v1/auth/password-reset',
       '/api/v1/auth/password-reset/confirm',
       '/api/v1/auth/refresh',
+      '/api/v1/cards/verify',
       '/api/v1/health',
       '/health',
       '/health/live',

@@ -30,6 +30,9 @@ const theirIdOf = (noun: string): string => {
     resource: theirs.resourceIds.provider,
     appointment: theirs.appointmentId,
     block: theirs.blockId,
+    patient: theirs.patientId,
+    member: theirs.memberId,
+    card: theirs.cardId,
     user: theirs.colleague.id,
     session: theirs.colleague.sessionId,
   };
@@ -99,7 +102,8 @@ describe('every operation of the document', () => {
 
   it('shows no id of another tenant in any answer', async () => {
     const foreignIds = [theirs.ctx.tenant.id, theirs.owner.id, theirs.colleague.id, theirs.locationId, theirs.serviceId]
-      .concat([theirs.appointmentId, theirs.blockId, theirs.colleague.sessionId])
+      .concat([theirs.appointmentId, theirs.blockId, theirs.patientId, theirs.memberId, theirs.cardId])
+      .concat([theirs.colleague.sessionId])
       .concat(Object.values(theirs.resourceIds));
     const leaks: string[] = [];
     for (const operation of operations) {

@@ -9,16 +9,23 @@ const planted = {
   phone: '+1 999 555 0173',
   email: 'zebulon@quirkheim.example',
   note: 'allergic to quartzberries',
+  idNumber: '8001015009087',
 };
 const traces = ['zebulon', 'quirkheim', '9995550173', '999 555 0173', 'quartzberr'];
 const found = (text: string): string[] => {
   const lower = text.toLowerCase();
-  return traces.filter((trace) => lower.includes(trace) || lower.includes(encodeURIComponent(trace)));
+  return [...traces, planted.idNumber].filter(
+    (trace) => lower.includes(trace) || lower.includes(encodeURIComponent(trace)),
+  );
 };
 
 let api: Api;
 let side: Side;
 let shown: Answer;
+let registered: Answer;
+let searched: Answer;
+let refusedTwice: Answer;
+let lookedUp: Answer[];
 const problems: Answer[] = [];
 
 const post = (body: unknown, headers: Record<string, string> = {}, path = '/api/v1/appointments') =>
@@ -57,6 +64,8 @@ beforeAll(async () => {
       '/api/v1/auth/invitations/accept',
     ),
   );
+  await throughPatients();
+  await throughMembers();
   await strayCalls();
   await withBrokenTable('appointment', async () => problems.push(await post(withClient(slotAt(5)))));
   await withBrokenTable('audit_event', async () => {
@@ -65,6 +74,64 @@ beforeAll(async () => {
   await api.app.get(Invitations).invite(side.ctx, { email: planted.email, roles: ['billing'] });
 }, 60_000);
 afterAll(() => api?.stop());
+
+/** As a patient: registered, found, corrected, restored; taken for a duplicate; refused; and where a table is missing. */
+async function throughPatients(): Promise<void> {
+  const path = '/api/v1/patients';
+  const [given, family] = planted.name.split(' ');
+  const patient = { given, family, phone: planted.phone, email: planted.email, address: { street: planted.note } };
+  registered = await post(patient, {}, path);
+  searched = await post({ name: planted.name, phone: planted.phone }, {}, `${path}/search`);
+  const own = `${path}/${registered.json.id}`;
+  const { token } = side.owner;
+  const ifMatch = (version: number) => ({ 'if-match': `"v${version}"` });
+  await api.must({ method: 'PATCH', path: own, token, headers: ifMatch(1), body: { given: planted.name } });
+  await api.must({ method: 'POST', path: `${own}/versions/1/restore`, token, headers: ifMatch(2) });
+  refusedTwice = await post(patient, {}, path);
+  problems.push(refusedTwice);
+  problems.push(await post({ ...patient, sex: planted.name, [planted.name]: planted.name }, {}, path));
+  problems.push(await post({ name: planted.name, limit: planted.name }, {}, `${path}/search`));
+  problems.push(await post({ phone: planted.name }, {}, `${path}/search`));
+  problems.push(
+    await api.call({ method: 'PATCH', path: own, token, headers: ifMatch(1), body: { given: planted.name } }),
+  );
+  await withBrokenTable('patient_token', async () => {
+    problems.push(await post({ ...patient, given: 'Other' }, {}, path));
+    problems.push(await post({ name: planted.name }, {}, `${path}/search`));
+  });
+}
+
+/** As a member: enrolled, looked up in the body and in the path, taken for the same again; refused; and where a table is missing. */
+async function throughMembers(): Promise<void> {
+  const path = '/api/v1/members';
+  const [given, family] = planted.name.split(' ');
+  const member = {
+    name: { given, family },
+    idNumber: planted.idNumber,
+    membership: { from: '2026-01-01', tz: 'Africa/Johannesburg' },
+  };
+  const get = (idNumber: string) =>
+    api.call({ method: 'GET', path: `/api/v1/optimized-cards/member/${idNumber}`, token: side.owner.token });
+  const enrolled = await api.must({ method: 'POST', path, token: side.owner.token, body: member });
+  const unknown = '8001015009186';
+  lookedUp = [await post({ idNumber: planted.idNumber }, {}, `${path}/lookup`), await get(planted.idNumber)];
+  lookedUp.push(await get(unknown), await post({ idNumber: unknown }, {}, `${path}/lookup`));
+  problems.push(await post(member, {}, path));
+  problems.push(await post({ ...member, idNumber: `${planted.idNumber}1`, [planted.name]: 1 }, {}, path));
+  problems.push(await post({ idNumber: planted.name }, {}, `${path}/lookup`));
+  problems.push(await post({ idNumber: `${planted.idNumber}1` }, {}, `${path}/lookup`));
+  problems.push(await get(`${planted.idNumber}1`), await get(`${planted.idNumber}?idScheme=${planted.idNumber}`));
+  problems.push(await post({ scan: planted.name, nonce: planted.name }, {}, '/api/v1/cards/verify'));
+  problems.push(await post({ reason: planted.name }, { 'if-match': '"v1"' }, `/api/v1/cards/${side.cardId}/revoke`));
+  problems.push(
+    await post({}, {}, `${path}/${enrolled.json.id}/cards`),
+    await post({ scan: planted.name }, {}, '/api/v1/cards/inspect'),
+  );
+  await withBrokenTable('member_id_token', async () => {
+    problems.push(await post({ ...member, idNumber: unknown }, {}, path));
+    problems.push(await post({ idNumber: planted.idNumber }, {}, `${path}/lookup`), await get(planted.idNumber));
+  });
+}
 
 /** Every route, with the name where an id, a filter, a version or a token belongs. */
 async function strayCalls(): Promise<void> {
@@ -99,11 +166,41 @@ describe('a planted name', () => {
       token: side.owner.token,
     });
     expect(read.json.client.name).toBe(planted.name);
+    expect([registered.status, found(registered.text).length]).toEqual([201, traces.length - 1]);
+    expect(searched.json.items).toMatchObject([{ id: registered.json.id, family: 'Quirkheim', phone: planted.phone }]);
+  });
+
+  it('is known again when it is registered twice: by its id and the names of fields', () => {
+    expect(refusedTwice.json).toMatchObject({
+      status: 409,
+      code: 'patient.possible_duplicate',
+      candidates: [
+        { patientId: registered.json.id, grade: 'probable', fields: expect.arrayContaining(['family', 'email']) },
+      ],
+    });
+  });
+
+  it('[B-058] is looked up by id number: 200, and 404 for none, with the number in no line of the log and no key of Redis', async () => {
+    expect(lookedUp.map(({ status }) => status)).toEqual([200, 200, 404, 404]);
+    for (const answer of lookedUp.slice(0, 2))
+      expect(answer.json).toMatchObject({
+        name: { given: 'Zebulon', family: 'Quirkheim' },
+        idNumber: { masked: '80010*****087' },
+      });
+    const [, , byPath, byBody] = lookedUp.map(({ json }) => ({ ...json, requestId: '' }));
+    expect(byPath).toEqual(byBody);
+    expect(byPath).toMatchObject({ status: 404, code: 'member.not_found' });
+    expect(api.logLines.filter((line) => line.includes('/optimized-cards/member/:idNumber')).length).toBeGreaterThan(3);
+    expect(api.logLines.filter((line) => /8001015009087|8001015009186/.test(line))).toEqual([]);
+    await api.db.redis.ready('cache', 1_000);
+    const keys = await (api.db.redis.get('cache') as unknown as { keys(p: string): Promise<string[]> }).keys('*');
+    expect(keys.length).toBeGreaterThan(3);
+    expect(keys.filter((key) => /8001015009087|8001015009186/.test(key))).toEqual([]);
   });
 
   it('stands in no error body and no header of one', () => {
     const statuses = new Set(problems.map((p) => p.status).filter((status) => status >= 400));
-    for (const status of [400, 401, 404, 409, 415, 422, 500, 503]) expect([...statuses]).toContain(status);
+    for (const status of [400, 401, 404, 409, 412, 415, 422, 500, 503]) expect([...statuses]).toContain(status);
     const telling = problems.filter((p) => p.status >= 400 && found(p.text + JSON.stringify(p.headers)).length > 0);
     expect(telling.map((p) => p.text)).toEqual([]);
   });

@@ -1,5 +1,6 @@
 import { Identity, PasswordResets } from '#infra/identity';
 import { newId } from '#infra/kernel';
+import { memberSamples } from './member-samples.js';
 import {
   type Api,
   booking,
@@ -7,10 +8,12 @@ import {
   invitationToken,
   join,
   login,
+  newPatient,
   newService,
   openAlways,
   password,
   type Side,
+  sharedPatient,
   slotAt,
   tokenIn,
 } from './world.js';
@@ -67,6 +70,12 @@ async function onColleague(api: Api, side: Side, body?: unknown): Promise<Sample
   const { id } = await colleagueOf(api, side);
   const version = await versionOf(api, side, '/api/v1/users/{userId}', { userId: id });
   return { token: side.owner.token, params: { userId: id }, headers: ifMatch(version), body };
+}
+
+async function freshPatient(api: Api, side: Side): Promise<Record<'patientId', string>> {
+  const { token } = side.owner;
+  const { json } = await api.must({ method: 'POST', path: '/api/v1/patients', token, body: newPatient() });
+  return { patientId: json.id };
 }
 
 const provider = (side: Side) => ({ resourceId: side.resourceIds.provider });
@@ -183,6 +192,28 @@ export const samples: Readonly<Record<string, MakeSample>> = {
     const path = '/api/v1/resources/{resourceId}/blocks';
     const { json } = await api.must({ method: 'POST', path, token: side.owner.token, params, body: freshBlock() });
     return { token: side.owner.token, params: { ...params, blockId: json.id } };
+  },
+
+  ...memberSamples,
+
+  PatientsController_list: plain,
+  PatientsController_create: owned(() => ({ headers: { 'idempotency-key': newId() }, body: newPatient() })),
+  PatientsController_search: owned(() => ({ body: sharedPatient })),
+  PatientsController_get: owned((side) => ({ params: { patientId: side.patientId } })),
+  PatientsController_update: async (api, side) => ({
+    token: side.owner.token,
+    params: await freshPatient(api, side),
+    headers: ifMatch(1),
+    body: { phone: '+1 604 555 0134' },
+  }),
+  PatientVersionsController_list: owned((side) => ({ params: { patientId: side.patientId } })),
+  PatientVersionsController_get: owned((side) => ({ params: { patientId: side.patientId, version: '1' } })),
+  PatientVersionsController_restore: async (api, side) => {
+    const { token } = side.owner;
+    const params = await freshPatient(api, side);
+    const path = '/api/v1/patients/{patientId}';
+    await api.must({ method: 'PATCH', path, params, token, headers: ifMatch(1), body: { sex: 'other' } });
+    return { token, params: { ...params, version: '1' }, headers: ifMatch(2) };
   },
 
   AvailabilityController_find: owned((side) => ({

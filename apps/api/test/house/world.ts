@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomInt } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { parseConfig } from '#infra/config';
 import { Readiness } from '#infra/health';
@@ -98,6 +98,9 @@ export interface Side {
   readonly resourceIds: Readonly<Record<'provider' | 'room' | 'device', string>>;
   readonly appointmentId: string;
   readonly blockId: string;
+  readonly patientId: string;
+  readonly memberId: string;
+  readonly cardId: string;
   readonly colleague: Person;
 }
 
@@ -130,7 +133,17 @@ export async function makeSide(api: Api, shardId: string): Promise<Side> {
   );
   const side = { ctx, slug, owner, locationId: location.id, serviceId: service.id, resourceIds, blockId: block.id };
   const visit = await post('/api/v1/appointments', booking(side, slotAt(0)));
-  return { ...side, appointmentId: visit.id, colleague: await join(api, ctx, slug, ['auditor']) };
+  const patient = await post('/api/v1/patients', sharedPatient);
+  const member = await post('/api/v1/members', newMember());
+  const card = await post('/api/v1/members/{memberId}/cards', {}, { memberId: member.id });
+  return {
+    ...side,
+    appointmentId: visit.id,
+    patientId: patient.id,
+    memberId: member.id,
+    cardId: card.id,
+    colleague: await join(api, ctx, slug, ['auditor']),
+  };
 }
 
 export const newService = (name: string) => ({
@@ -138,6 +151,22 @@ export const newService = (name: string) => ({
   durationMin: 30,
   segments: ['provider', 'room', 'device'].map((kind) => ({ kind, offsetMin: 0, durationMin: 30 })),
   horizonDays: 365,
+});
+
+/** Registered with both tenants, so that a search which crossed the border would show it. */
+export const sharedPatient = { family: 'Castellanos', given: 'Beatriz', birthDate: '1961-03-14' };
+/** Somebody whom nobody else of a run could be taken for. */
+export const newPatient = () => ({ family: letters(12), given: letters(12) });
+const letters = (count: number) =>
+  Array.from({ length: count }, () => String.fromCharCode(97 + randomInt(26))).join('');
+
+/** A passport number that nobody else of a run has. */
+const newIdNumber = () => `P${newId().replaceAll('-', '').slice(-16)}${randomInt(10)}`;
+export const newMember = (idNumber = newIdNumber()) => ({
+  name: { given: 'Member', family: 'Sample' },
+  idScheme: 'generic',
+  idNumber,
+  membership: { from: '2020-01-01', tz: 'Africa/Johannesburg' },
 });
 
 export const booking = (side: Pick<Side, 'serviceId' | 'locationId' | 'resourceIds'>, start: string) => ({

@@ -15,7 +15,7 @@ describe('roles', () => {
   it('let an admin run the house without seeing people under care, and let no admin read the audit', () => {
     const admin = permissionsOf(['admin']);
     expect(admin.has('users.manage')).toBe(true);
-    for (const closed of ['appointments.read', 'appointments.book', 'audit.read'])
+    for (const closed of ['appointments.read', 'appointments.book', 'patients.read', 'patients.search', 'audit.read'])
       expect(admin.has(closed)).toBe(false);
     const readers = roles.filter((role) => permissionsOf([role]).has('audit.read'));
     expect(readers).toEqual(['privacy_officer', 'auditor']);

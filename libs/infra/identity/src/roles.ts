@@ -17,6 +17,8 @@ export type Role = (typeof roles)[number];
 
 const people = ['users.read', 'users.invite', 'users.manage', 'sessions.manage'] as const;
 const visits = ['appointments.read', 'appointments.book', 'appointments.manage'] as const;
+const patients = ['patients.read', 'patients.search', 'patients.manage'] as const;
+const members = ['members.read', 'members.lookup', 'members.manage', 'cards.issue', 'cards.verify'] as const;
 const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
 
 /**
@@ -25,13 +27,13 @@ const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
  * the privacy officer and auditors read the audit.
  */
 export const permissionsByRole = {
-  owner: [...people, ...visits, ...catalogue],
-  admin: [...people, ...catalogue],
-  provider: [...visits, 'catalogue.read'],
-  nurse: [...visits, 'catalogue.read'],
-  front_desk: [...visits, 'catalogue.read'],
+  owner: [...people, ...visits, ...patients, ...members, ...catalogue],
+  admin: [...people, ...members, ...catalogue],
+  provider: [...visits, ...patients, 'catalogue.read'],
+  nurse: [...visits, ...patients, 'catalogue.read'],
+  front_desk: [...visits, ...patients, ...members, 'catalogue.read'],
   billing: ['appointments.read', 'catalogue.read'],
-  member_services: ['appointments.read', 'appointments.book', 'catalogue.read'],
+  member_services: ['appointments.read', 'appointments.book', ...members, 'catalogue.read'],
   privacy_officer: ['audit.read', 'users.read', 'sessions.manage'],
   auditor: ['audit.read'],
   integration: ['appointments.read', 'catalogue.read'],

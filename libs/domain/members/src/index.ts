@@ -1,0 +1,39 @@
+export {
+  type Card,
+  type CardHistoryEntry,
+  type CardId,
+  cardEvents,
+  cardStatuses,
+  type RevocationReason,
+  revocationReasons,
+} from './card.js';
+export { scanMaxChars } from './card-code.js';
+export { CardsService } from './cards.service.js';
+export { type IdScheme, idNumberLength, idSchemes } from './id-scheme.js';
+export {
+  type Member,
+  type MemberChange,
+  type MemberId,
+  type MemberStatus,
+  type Membership,
+  type MembershipId,
+  memberChanges,
+  memberLimits,
+  memberStatuses,
+  type NewMember,
+  type Period,
+} from './member.js';
+export { memberFacts } from './members.facts.js';
+export { MembersModule } from './members.module.js';
+export { type MemberVerb, permissionOf } from './members.policy.js';
+export type { MemberFilter } from './members.repository.js';
+export { type MembersParts, MembersService } from './members.service.js';
+export type { QrFormat, QrImage } from './qr-image.js';
+export { type AssessedCard, type Validity, validities } from './validity.js';
+export {
+  type Inspection,
+  type Verdict,
+  type Verification,
+  VerificationService,
+  verdicts,
+} from './verification.service.js';
