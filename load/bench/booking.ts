@@ -181,11 +181,17 @@ async function verdict(own: Run, http: Side, pgbench: Side, made: number, durabl
   const ratio = median(http.rounds.map(each)) / median(pgbench.rounds.map(each));
   if (http.used > placesOf(plan) || pgbench.used > placesOf(plan)) throw new Error('a side ran out of slots');
   say(`HTTP reaches ${ratio.toFixed(2)} of pgbench (rounds: ${ratios.map((r) => r.toFixed(2)).join(' ')}).`);
+  say(
+    `One booking costs ${cpuUs(http).toFixed(0)} µs of processor time over HTTP (api ${cpuUs(http, ['app']).toFixed(0)}, ` +
+      `PostgreSQL ${cpuUs(http, ['postgres']).toFixed(0)}) and ${cpuUs(pgbench).toFixed(0)} µs by pgbench ` +
+      `(PostgreSQL ${cpuUs(pgbench, ['postgres']).toFixed(0)}).`,
+  );
   return {
     passed: ratio >= aimedRatio && whole && durable,
     figures: {
       ratio: rounded(ratio, 3),
       aimedRatio,
+      processorTimeRatio: rounded(cpuUs(pgbench) / cpuUs(http), 3),
       ...figuresOf(http),
       ...figuresOf(pgbench),
       clients,
@@ -200,21 +206,30 @@ async function verdict(own: Run, http: Side, pgbench: Side, made: number, durabl
 
 const each = ({ perSecond }: Round): number => perSecond;
 
-/** Processor time per booking says who the ratio's difference belongs to. */
-function figuresOf({ name, rounds: done }: Side) {
-  const prefix = name.toLowerCase();
-  const latencies = done.flatMap(({ latenciesMs }) => latenciesMs);
+const processesOf = ({ name }: Side): readonly (keyof CpuMs)[] =>
+  name === 'HTTP' ? ['app', 'postgres', 'generator'] : ['postgres', 'programs'];
+
+/** Processor time of one booking, all processes of its side together; a busy machine changes it little. */
+function cpuUs(side: Side, of = processesOf(side)): number {
+  const done = side.rounds;
   const bookings = done.reduce((sum, round) => sum + round.bookings, 0);
-  const cpuUs = (of: keyof CpuMs) => rounded((done.reduce((sum, { cpu }) => sum + cpu[of], 0) / bookings) * 1000, 0);
+  const ms = done.flatMap(({ cpu }) => of.map((name) => cpu[name])).reduce((sum, each) => sum + each, 0);
+  return (ms / bookings) * 1000;
+}
+
+function figuresOf(side: Side) {
+  const prefix = side.name.toLowerCase();
+  const latencies = side.rounds.flatMap(({ latenciesMs }) => latenciesMs);
+  const us = (of: keyof CpuMs) => rounded(cpuUs(side, [of]), 0);
   return {
-    [`${prefix}PerSecond`]: rounded(median(done.map(each))),
+    [`${prefix}PerSecond`]: rounded(median(side.rounds.map(each))),
     [`${prefix}P50Ms`]: rounded(percentile(latencies, 0.5), 2),
     [`${prefix}P99Ms`]: rounded(percentile(latencies, 0.99), 2),
     [`${prefix}MaxMs`]: rounded(percentile(latencies, 1), 1),
-    [`${prefix}PostgresCpuUs`]: cpuUs('postgres'),
-    ...(name === 'HTTP'
-      ? { httpApiCpuUs: cpuUs('app'), httpGeneratorCpuUs: cpuUs('generator') }
-      : { pgbenchProgramCpuUs: cpuUs('programs') }),
+    [`${prefix}PostgresCpuUs`]: us('postgres'),
+    ...(side.name === 'HTTP'
+      ? { httpApiCpuUs: us('app'), httpGeneratorCpuUs: us('generator') }
+      : { pgbenchProgramCpuUs: us('programs') }),
   };
 }
 
