@@ -192,8 +192,8 @@ describe('a planted name', () => {
     expect(byPath).toMatchObject({ status: 404, code: 'member.not_found' });
     expect(api.logLines.filter((line) => line.includes('/optimized-cards/member/:idNumber')).length).toBeGreaterThan(3);
     expect(api.logLines.filter((line) => /8001015009087|8001015009186/.test(line))).toEqual([]);
-    await api.db.redis.ready('cache', 1_000);
-    const keys = await (api.db.redis.get('cache') as unknown as { keys(p: string): Promise<string[]> }).keys('*');
+    await api.db.redis.ready('queues', 5_000);
+    const keys = await (api.db.redis.get('queues') as unknown as { keys(p: string): Promise<string[]> }).keys('*');
     expect(keys.length).toBeGreaterThan(3);
     expect(keys.filter((key) => /8001015009087|8001015009186/.test(key))).toEqual([]);
   });
@@ -218,8 +218,8 @@ describe('a planted name', () => {
   });
 
   it('stands in no key and no value of Redis', async () => {
-    const connection = api.db.redis.get('cache');
-    await api.db.redis.ready('cache', 1_000);
+    const connection = api.db.redis.get('queues');
+    await api.db.redis.ready('queues', 5_000);
     const client = connection as unknown as {
       keys(p: string): Promise<string[]>;
       dumpBuffer(k: string): Promise<Buffer>;
