@@ -3,6 +3,7 @@ export { type ClusterPlan, type ClusterPorts, ClusterRunsError, LocalCluster } f
 export { LocalStack, removeStackData, type StackPlan, type StackPorts } from './local-stack.js';
 export { projectRoot, StackError, stackHome } from './places.js';
 export { findPort } from './ports.js';
+export { postgresBinaries } from './postgres-binaries.js';
 export type { PostgresAddress, PostgresServer } from './postgres-server.js';
 export { birthOf, endWithProcess, isAlive, waitUntil } from './processes.js';
 export type { RedisServer } from './redis-server.js';
