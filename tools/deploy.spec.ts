@@ -46,13 +46,16 @@ describe('PostgreSQL’s profiles', () => {
     expect(setting(profile, name)).toBe(value);
   });
 
-  it.each(['small', 'large'] as const)('let tenants move, keep parameters out of the log and compile nothing: %s', (profile) => {
-    expect(setting(profile, 'wal_level')).toBe('logical');
-    expect(setting(profile, 'log_parameter_max_length')).toBe('0');
-    expect(setting(profile, 'log_parameter_max_length_on_error')).toBe('0');
-    expect(setting(profile, 'password_encryption')).toBe('scram-sha-256');
-    expect(setting(profile, 'jit')).toBe('off');
-  });
+  it.each(['small', 'large'] as const)(
+    'let tenants move, keep parameters out of the log and compile nothing: %s',
+    (profile) => {
+      expect(setting(profile, 'wal_level')).toBe('logical');
+      expect(setting(profile, 'log_parameter_max_length')).toBe('0');
+      expect(setting(profile, 'log_parameter_max_length_on_error')).toBe('0');
+      expect(setting(profile, 'password_encryption')).toBe('scram-sha-256');
+      expect(setting(profile, 'jit')).toBe('off');
+    },
+  );
 
   it('warn where the large one is dangerous', () => {
     expect(readFileSync(path('postgres/large.conf'), 'utf8')).toMatch(/1,000 connections .* 16 GB/);
