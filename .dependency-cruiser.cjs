@@ -18,6 +18,7 @@ const infraOrder = [
   'identity',
   'storage',
   'health',
+  'processes',
   'testing',
 ];
 
@@ -122,7 +123,7 @@ module.exports = {
     door(
       'sockets',
       'facts reach clients by rooms',
-      packages('socket\\.io', 'socket\\.io-[^/]+', '@socket\\.io/[^/]+', '@nestjs/websockets', '@nestjs/platform-socket\\.io'),
+      packages('socket\\.io', '@socket\\.io/[^/]+', '@nestjs/websockets', '@nestjs/platform-socket\\.io'),
       '^apps/websocket-gateway/',
       '^libs/infra/realtime/',
     ),

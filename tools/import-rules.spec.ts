@@ -38,7 +38,8 @@ const cleanTree: Tree = {
   'libs/infra/identity/src/index.ts': uses('#infra/throttling', '#infra/audit'),
   'libs/infra/storage/src/index.ts': uses('#infra/identity'),
   'libs/infra/health/src/index.ts': uses('#infra/storage'),
-  'libs/infra/testing/src/index.ts': uses('#infra/health', '#domain/members', '#migrations', 'pg', 'jest-helper'),
+  'libs/infra/processes/src/index.ts': uses('#infra/health'),
+  'libs/infra/testing/src/index.ts': uses('#infra/processes', '#domain/members', '#migrations', 'pg', 'jest-helper'),
   'libs/domain/patients/src/index.ts': uses('#infra/sharding', './patient.entity.js'),
   'libs/domain/patients/src/patient.entity.ts': uses('typeorm'),
   'libs/domain/members/src/index.ts': uses('#infra/queues', '#infra/audit'),
@@ -60,7 +61,7 @@ const cleanTree: Tree = {
 };
 
 const infraOrder =
-  'kernel config telemetry time crypto redis replicas sharding queues audit cache realtime throttling identity storage health testing'.split(
+  'kernel config telemetry time crypto redis replicas sharding queues audit cache realtime throttling identity storage health processes testing'.split(
     ' ',
   );
 /** Each infra lib of the order imports the one that stands right after it. */
@@ -76,8 +77,8 @@ const orderPlants = Object.fromEntries(
 /** For every rule, files that break it; one of them is the one to be caught. */
 const plants: Readonly<Record<string, Tree>> = {
   ...orderPlants,
-  'infra-order-health': {
-    'libs/infra/health/src/planted.ts': uses('#infra/newcomer'),
+  'infra-order-processes': {
+    'libs/infra/processes/src/planted.ts': uses('#infra/newcomer'),
     'libs/infra/newcomer/src/index.ts': '',
   },
   'no-cycles': {
