@@ -34,7 +34,7 @@ export function configMarkdown(slices: Documented): string {
       '|---|---|---|---|',
       ...Object.values(s.variables).map(
         (v) =>
-          `| \`${v.env}\` | ${v.description} (${v.shape.replaceAll('|', '\\|')}) | ${shown(v) || (v.optional ? 'none' : '**required**')} | ${v.aliases.map((a) => `\`${a}\``).join(' ')} |`,
+          `| \`${v.env}\` | ${v.description} (${v.shape.replaceAll('|', '\\|')}) | ${shown(v) || (v.optional || v.default !== undefined ? 'none' : '**required**')} | ${v.aliases.map((a) => `\`${a}\``).join(' ')} |`,
       ),
     ].join('\n'),
   );

@@ -1,5 +1,6 @@
 export { type Config, ConfigError, parseConfig, type Slice, slice, type Values, type Variables } from './config.js';
 export { configMarkdown, envExample } from './document.js';
+export { effectiveConfig } from './effective.js';
 export { Secret } from './secret.js';
 export {
   choice,

@@ -35,7 +35,7 @@ export class NodePool {
 
   constructor(
     url: string,
-    private readonly options: PoolOptions,
+    readonly options: PoolOptions,
     onError: (error: Error) => void,
   ) {
     this.#pool = new pg.Pool({

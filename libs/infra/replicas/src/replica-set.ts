@@ -37,7 +37,7 @@ export class ReplicaSet {
 
   constructor(
     readonly primary: NodePool,
-    replicas: readonly NodePool[],
+    readonly replicas: readonly NodePool[],
     private readonly clock: Clock,
   ) {
     this.#replicas = replicas.map((pool) => new Replica(pool));

@@ -1,22 +1,45 @@
-import { integer, slice } from '#infra/config';
+import { integer, optional, slice, type Values } from '#infra/config';
 
 /** Sizes are per process and per node; the sum over all processes must stay under PostgreSQL's max_connections − 10. */
 export const databaseConfig = slice(
   'Database pools',
   {
-    poolMin: integer('DB_POOL_MIN', {
-      min: 0,
-      max: 5000,
-      default: 5,
-      description: 'connections kept open to a primary',
-    }),
-    poolMax: integer('DB_POOL_MAX', {
-      min: 1,
-      max: 5000,
-      default: 20,
-      aliases: ['DB_CONNECTION_LIMIT'],
-      description: 'most connections to a primary',
-    }),
+    poolMin: optional(
+      integer('DB_POOL_MIN', {
+        min: 0,
+        max: 5000,
+        description: 'connections kept open to a primary: 5 unless DB_POOL_SIZE says otherwise',
+      }),
+    ),
+    poolMax: optional(
+      integer('DB_POOL_MAX', {
+        min: 1,
+        max: 5000,
+        description:
+          'most connections to a primary: 20 unless DB_POOL_SIZE with DB_MAX_OVERFLOW, or DB_CONNECTION_LIMIT, says otherwise',
+      }),
+    ),
+    poolSize: optional(
+      integer('DB_POOL_SIZE', {
+        min: 1,
+        max: 5000,
+        description: 'connections kept open to a primary, where DB_POOL_MIN is not set',
+      }),
+    ),
+    maxOverflow: optional(
+      integer('DB_MAX_OVERFLOW', {
+        min: 0,
+        max: 5000,
+        description: 'connections beyond DB_POOL_SIZE, where DB_POOL_MAX is not set; unused ones close',
+      }),
+    ),
+    connectionLimit: optional(
+      integer('DB_CONNECTION_LIMIT', {
+        min: 1,
+        max: 5000,
+        description: 'most connections to a primary, where neither DB_POOL_MAX nor DB_POOL_SIZE is set',
+      }),
+    ),
     replicaPoolMin: integer('DB_REPLICA_POOL_MIN', {
       min: 0,
       max: 5000,
@@ -58,7 +81,23 @@ export const databaseConfig = slice(
     }),
   },
   (v) => [
-    ...(v.poolMin > v.poolMax ? ['DB_POOL_MIN must not exceed DB_POOL_MAX'] : []),
+    ...(primaryPool(v).min > primaryPool(v).max ? ['DB_POOL_MIN must not exceed DB_POOL_MAX'] : []),
     ...(v.replicaPoolMin > v.replicaPoolMax ? ['DB_REPLICA_POOL_MIN must not exceed DB_REPLICA_POOL_MAX'] : []),
   ],
 );
+
+export type DatabaseConfig = Values<(typeof databaseConfig)['variables']>;
+
+const usual = { min: 5, max: 20 } as const;
+
+type PrimaryPoolWords = Partial<
+  Record<'poolMin' | 'poolMax' | 'poolSize' | 'maxOverflow' | 'connectionLimit', number | undefined>
+>;
+
+/** The bounds of a primary's pool. DB_POOL_MIN and DB_POOL_MAX win over size and overflow, those over the plain limit. */
+export function primaryPool(words: PrimaryPoolWords): { readonly min: number; readonly max: number } {
+  const { poolSize, maxOverflow, connectionLimit } = words;
+  const bySize = poolSize !== undefined || maxOverflow !== undefined;
+  const max = words.poolMax ?? (bySize ? (poolSize ?? usual.min) + (maxOverflow ?? 0) : (connectionLimit ?? usual.max));
+  return { min: words.poolMin ?? poolSize ?? Math.min(usual.min, max), max };
+}

@@ -1,11 +1,10 @@
 import type { Secret, Values } from '#infra/config';
 import type { Clock } from '#infra/kernel';
-import { databaseConfig, NodePool, ReplicaSet } from '#infra/replicas';
+import { type DatabaseConfig, NodePool, primaryPool, ReplicaSet } from '#infra/replicas';
 import { shardingConfig } from './sharding.config.js';
 import { fail } from './sharding.errors.js';
 
 export type ShardingConfig = Values<typeof shardingConfig.variables>;
-export type DatabaseConfig = Values<typeof databaseConfig.variables>;
 
 const relayPoolMax = 4;
 const keysPoolMax = 2;
@@ -35,7 +34,7 @@ export class Databases {
     sharding.shardUrls.forEach((url, index) => {
       if (!url) return;
       const id = `shard-${index + 1}`;
-      const replicas = (sharding.shardReplicas[index] ?? []).map((r) => this.#replicaPool(id, r));
+      const replicas = replicasOf(sharding, index).map((r) => this.#replicaPool(id, r));
       urls.set(id, url);
       shards.set(id, new ReplicaSet(this.#primaryPool(id, url), replicas, clock));
     });
@@ -86,8 +85,8 @@ export class Databases {
   }
 
   #primaryPool(database: string, url: Secret): NodePool {
-    const { poolMin, poolMax } = this.options.database;
-    return this.#pool(database, 'primary', url.reveal(), poolMin, poolMax);
+    const { min, max } = primaryPool(this.options.database);
+    return this.#pool(database, 'primary', url.reveal(), min, max);
   }
 
   #replicaPool(database: string, url: Secret): NodePool {
@@ -105,5 +104,8 @@ export class Databases {
     );
   }
 }
+
+const replicasOf = ({ shardReplicas, readReplicas }: ShardingConfig, index: number): readonly Secret[] =>
+  shardReplicas[index] ?? (index === 0 ? readReplicas : []);
 
 export const directoryName = 'directory';

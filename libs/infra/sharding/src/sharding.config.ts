@@ -21,6 +21,10 @@ export const shardingConfig = slice(
       }),
       shardsMax,
     ),
+    readReplicas: list('DATABASE_READ_REPLICAS', secretUrl('', protocols, { description: '' }), {
+      default: [],
+      description: 'replicas of shard 1, as role praxis_ro, where SHARD_1_REPLICAS is not set',
+    }),
     relayPassword: secret('DB_RELAY_PASSWORD', { description: 'password of role praxis_relay on every server' }),
   },
   (v) => (v.shardUrls.some((url) => url) ? [] : ['SHARD_1_URL is required: at least one shard']),
