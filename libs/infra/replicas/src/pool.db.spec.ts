@@ -1,0 +1,128 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { monotonicMs } from '#infra/kernel';
+import { testCluster, waitUntil } from '#infra/testing';
+import { NodePool, type PoolOptions } from './pool.js';
+import { primaryPool } from './replicas.config.js';
+
+const options: PoolOptions = {
+  min: 0,
+  max: 2,
+  acquireTimeoutMs: 2_000,
+  queueLimit: 500,
+  idleTimeoutMs: 1_000,
+  statementTimeoutMs: 5_000,
+  applicationName: 'pool-spec',
+};
+const patienceMs = 15_000;
+const opened: NodePool[] = [];
+const open = (changed: Partial<PoolOptions> = {}): NodePool => {
+  const [server] = testCluster().servers;
+  if (!server) throw new Error('no server');
+  const { user, password } = server.superuser;
+  const url = `postgres://${user}:${encodeURIComponent(password)}@${server.host}:${server.port}/postgres`;
+  const pool = new NodePool(url, { ...options, ...changed }, () => undefined);
+  opened.push(pool);
+  return pool;
+};
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((pool) => pool.end()));
+});
+
+/** That many connections, out at the same time. */
+const take = (pool: NodePool, count: number) => Promise.all(Array.from({ length: count }, () => pool.connect()));
+const refusal = async (work: Promise<unknown>) => {
+  const startedAt = monotonicMs();
+  const error = (await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )) as { code?: string; kind?: string } | null;
+  return { code: error?.code, kind: error?.kind, afterMs: monotonicMs() - startedAt };
+};
+const backendOf = async (client: Awaited<ReturnType<NodePool['connect']>>): Promise<number> =>
+  (await client.query('select pg_backend_pid() as pid')).rows[0].pid;
+
+const tcpTable = '/proc/net/tcp';
+/** `timer_active` of Linux’s table of sockets: 02 while a keepalive timer runs. */
+const keepaliveTimer = '02';
+
+function timerOf(localPort: number): string | undefined {
+  const port = localPort.toString(16).toUpperCase().padStart(4, '0');
+  const rows = readFileSync(tcpTable, 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/));
+  return rows.find(([, local]) => local?.endsWith(`:${port}`))?.[5]?.slice(0, 2);
+}
+
+describe('a pool of connections', () => {
+  it('[C-006] of 20 and 30 more takes 50, not 51, and keeps 20 when nobody needs the rest', async () => {
+    const pool = open({ ...primaryPool({ poolSize: 20, maxOverflow: 30 }) });
+    const clients = await take(pool, 50);
+    expect(await refusal(pool.connect())).toMatchObject({ code: 'database.pool_exhausted' });
+    for (const client of clients) client.release();
+    expect(await waitUntil(async () => pool.counts().total === 20, patienceMs)).toBe(true);
+  });
+
+  it('[A-012] refuses a waiter when the time to acquire is over, as unavailable for now', async () => {
+    const pool = open({ max: 1, acquireTimeoutMs: 500 });
+    const [client] = await take(pool, 1);
+    const refused = await refusal(pool.connect());
+    expect(refused).toMatchObject({ code: 'database.pool_exhausted', kind: 'unavailable' });
+    expect(refused.afterMs).toBeGreaterThan(450);
+    expect(refused.afterMs).toBeLessThan(5_000);
+    client?.release();
+  });
+
+  it('[A-013] closes a connection above the minimum once it has been idle for the time that is set', async () => {
+    const pool = open({ min: 1, max: 4, idleTimeoutMs: 1_000 });
+    for (const client of await take(pool, 4)) client.release();
+    expect(pool.counts().total).toBe(4);
+    expect(await waitUntil(async () => pool.counts().total === 1, 6_000)).toBe(true);
+  });
+
+  it('[B-019] lets 500 wait and refuses the 501st at once', async () => {
+    const pool = open({ max: 1, queueLimit: 500, acquireTimeoutMs: 60_000 });
+    const [client] = await take(pool, 1);
+    const waiting = Array.from({ length: 500 }, async () => (await pool.connect()).release());
+    const refused = await refusal(pool.connect());
+    expect(refused).toMatchObject({ code: 'database.pool_exhausted', kind: 'unavailable' });
+    expect(pool.counts().waiting).toBe(500);
+    client?.release();
+    await Promise.all(waiting);
+  });
+
+  it('[C-013] never hands out a dead connection twice', async () => {
+    const pool = open({ max: 1 });
+    const [first] = await take(pool, 1);
+    const pid = first ? await backendOf(first) : 0;
+    first?.release();
+    const killer = await open({ max: 1 }).connect();
+    await killer.query('select pg_terminate_backend($1, 5000)', [pid]);
+    killer.release();
+    expect(await waitUntil(async () => pool.counts().total === 0, patienceMs)).toBe(true);
+    const second = await pool.connect();
+    expect(await backendOf(second)).not.toBe(pid);
+    second.release();
+  });
+
+  it('[E-005] gives a connection 7,500 uses, then a new one takes its place', async () => {
+    const pool = open({ min: 1, max: 1 });
+    const pids = new Set<number>();
+    for (let use = 1; use <= 7_501; use += 1) {
+      const client = await pool.connect();
+      if (use === 1 || use >= 7_500) pids.add(await backendOf(client));
+      if (use === 7_500) expect(pids.size).toBe(1);
+      client.release();
+    }
+    expect(pids.size).toBe(2);
+    expect(pool.counts().total).toBe(1);
+  });
+
+  (existsSync(tcpTable) ? it : it.skip)('[B-021] keeps its connections alive through TCP', async () => {
+    const pool = open({ max: 1 });
+    const client = await pool.connect();
+    const { localPort } = (client as unknown as { connection: { stream: Socket } }).connection.stream;
+    expect(await waitUntil(async () => timerOf(localPort ?? 0) === keepaliveTimer, patienceMs)).toBe(true);
+    client.release();
+  });
+});
