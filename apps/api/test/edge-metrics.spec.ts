@@ -32,6 +32,21 @@ describe('metrics of requests', () => {
     expect(ids.some((id) => body.includes(id))).toBe(false);
   }, 60_000);
 
+  it('[C-050] requests count under their method, route and status, each once', async () => {
+    const countOf = async (labels: string) => {
+      const { body } = await edge.app.inject({ method: 'GET', url: '/metrics' });
+      const line = body.split('\n').find((each) => each.startsWith(`http_requests_total{app="api",${labels}} `));
+      return Number(line?.split(' ').at(-1) ?? 0);
+    };
+    const found = 'method="GET",route="/api/v1/things/small",status="200"';
+    const refused = 'method="GET",route="/api/v1/things/small",status="401"';
+    const before = [await countOf(found), await countOf(refused)];
+    for (let n = 0; n < 7; n += 1)
+      await edge.app.inject({ method: 'GET', url: '/api/v1/things/small', headers: bearer(reader) });
+    for (let n = 0; n < 3; n += 1) await edge.app.inject({ method: 'GET', url: '/api/v1/things/small' });
+    expect([await countOf(found), await countOf(refused)]).toEqual([(before[0] ?? 0) + 7, (before[1] ?? 0) + 3]);
+  });
+
   it('paths that no route knows share one series, whatever they hold', async () => {
     for (const path of ['/a', '/Jane', '/api/v1/%zz', `/api/v1/things/named/${'a'.repeat(501)}`])
       await edge.app.inject({ method: 'GET', url: path });

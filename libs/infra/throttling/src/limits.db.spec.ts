@@ -153,7 +153,7 @@ describe('limits', () => {
     expect((await limits.consume(['auth'], stranger(2))).allowed).toBe(true);
   });
 
-  it('let everybody through, with a warning at boot, when they are switched off', async () => {
+  it('[C-071] let everybody through, with a warning at boot, when they are switched off', async () => {
     const { limits, lines } = await start({ ENABLE_RATE_LIMITING: 'false', RATE_LIMIT_ANONYMOUS: '1' });
     expect(lines.join('')).toContain('limits.disabled');
     for (let n = 0; n < 50; n += 1)
