@@ -1,5 +1,6 @@
 import { Invitations } from '#infra/identity';
 import { newId } from '#infra/kernel';
+import { filesHolding } from './data-files.js';
 import { operationsOf } from './operations.js';
 import { type Answer, Api, booking, makeSide, type Side, slotAt } from './world.js';
 
@@ -12,6 +13,8 @@ const planted = {
   idNumber: '8001015009087',
 };
 const traces = ['zebulon', 'quirkheim', '9995550173', '999 555 0173', 'quartzberr'];
+/** As it was typed, and its digits. */
+const phones = [planted.phone, '9995550173'];
 const found = (text: string): string[] => {
   const lower = text.toLowerCase();
   return [...traces, planted.idNumber].filter(
@@ -245,6 +248,11 @@ describe('a planted name', () => {
     }
     expect(leaks).toEqual([]);
   });
+
+  it('stands in no data file of PostgreSQL, nor in its write-ahead log, where what is not sealed is easily found', async () => {
+    expect(await filesHolding(api.db, [side.slug])).not.toEqual([]);
+    expect(await filesHolding(api.db, ['Zebulon', 'Quirkheim', 'quartzberr', planted.idNumber, ...phones])).toEqual([]);
+  }, 60_000);
 });
 
 const asText = (value: unknown): string =>
