@@ -4,6 +4,8 @@ import { Foundation1795219200001 as ShardFoundation1795219200001 } from './shard
 import { Appointments1795219200002 } from './shard/1795219200002-appointments.js';
 import { Patients1795219200003 } from './shard/1795219200003-patients.js';
 import { Members1795219200004 } from './shard/1795219200004-members.js';
+import { Facts1795219200005 } from './shard/1795219200005-facts.js';
+import { Reconciliation1795219200006 } from './shard/1795219200006-reconciliation.js';
 
 /** In the order in which they run. */
 export const directoryMigrations = [DirectoryFoundation1795219200001, Identity1795219200002];
@@ -12,6 +14,8 @@ export const shardMigrations = [
   Appointments1795219200002,
   Patients1795219200003,
   Members1795219200004,
+  Facts1795219200005,
+  Reconciliation1795219200006,
 ];
 
 /** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
@@ -28,5 +32,5 @@ const upTo = (migrations: readonly { readonly name: string }[], min: number): Sc
 
 export const schemaWindows = {
   directory: upTo(directoryMigrations, 1795219200002),
-  shard: upTo(shardMigrations, 1795219200004),
+  shard: upTo(shardMigrations, 1795219200006),
 };

@@ -21,9 +21,12 @@ const relayGrants: Readonly<Record<string, readonly string[]>> = {
     'user_session: delete select',
   ],
   'shard-1': [
+    'fact_sequence: insert select update',
     'idempotency_key: delete select',
     'migrations: select',
     'outbox: delete select update',
+    'recon_statement: delete select',
+    'recon_upload_part: delete select',
     'tenant_fence: delete insert select update',
   ],
 };
@@ -77,7 +80,13 @@ describe.each(['directory', 'shard-1'])('tables of the %s', (database) => {
   });
 
   it('name the tenant first in every key and index of a tenant table, but for the relay’s own', async () => {
-    const relayIndexes = ['outbox_job_due', 'outbox_job_done', 'idempotency_key_expiry'];
+    const relayIndexes = [
+      'outbox_job_due',
+      'outbox_job_done',
+      'outbox_fact_new',
+      'outbox_fact_published',
+      'idempotency_key_expiry',
+    ];
     const rows = await db.asAdmin<{ name: string; table: string; first: string }>(
       database,
       `select i.relname as name, t.relname as table, a.attname as first

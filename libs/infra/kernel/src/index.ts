@@ -23,4 +23,18 @@ export {
   type UserActor,
 } from './context.js';
 export { type Id, isId, newId, type SessionId, type TenantId, type UserId } from './ids.js';
+export {
+  addMinor,
+  allocate,
+  type DecimalSign,
+  formatMoney,
+  type MoneyFormat,
+  MoneyOverflow,
+  minorDigitsOf,
+  moneyMaxMinor,
+  moneyParser,
+  moneyTextMaxChars,
+  parseMoney,
+  sumMinor,
+} from './money.js';
 export { type Page, type PageRequest, pageOf } from './page.js';

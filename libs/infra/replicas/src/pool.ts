@@ -12,6 +12,10 @@ export interface PoolOptions {
   readonly idleTimeoutMs: number;
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
+  /** False where statements go one at a time, so that COPY works; true unless said otherwise. */
+  readonly pipeline?: boolean;
+  /** How long a transaction may stand still between two statements; 10 s unless said otherwise. */
+  readonly idleInTransactionTimeoutMs?: number;
 }
 
 export interface PoolCounts {
@@ -29,7 +33,7 @@ const retryAfterMs = 1_000;
 const answerGraceMs = 2_000;
 const waitedTooLong = 'timeout exceeded when trying to connect';
 
-/** Connections of one role to one server. Clients are pipelined: COPY and cursors are refused by them. */
+/** Connections of one role to one server. Pipelined clients refuse COPY and cursors. */
 export class NodePool {
   readonly #pool: pg.Pool;
 
@@ -40,7 +44,7 @@ export class NodePool {
   ) {
     this.#pool = new pg.Pool({
       connectionString: url,
-      pipeline: true,
+      pipeline: options.pipeline ?? true,
       min: options.min,
       max: options.max,
       idleTimeoutMillis: options.idleTimeoutMs,
@@ -52,7 +56,7 @@ export class NodePool {
       application_name: options.applicationName,
       statement_timeout: options.statementTimeoutMs,
       query_timeout: options.statementTimeoutMs + answerGraceMs,
-      idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+      idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? idleInTransactionTimeoutMs,
     });
     this.#pool.on('error', onError);
     // A connection that dies while it is out tells its holder through the statements; unheard, it would end the process.

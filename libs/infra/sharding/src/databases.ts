@@ -1,6 +1,6 @@
 import type { Secret, Values } from '#infra/config';
 import type { Clock } from '#infra/kernel';
-import { type DatabaseConfig, NodePool, primaryPool, ReplicaSet } from '#infra/replicas';
+import { type DatabaseConfig, NodePool, type PoolOptions, primaryPool, ReplicaSet } from '#infra/replicas';
 import { shardingConfig } from './sharding.config.js';
 import { fail } from './sharding.errors.js';
 
@@ -8,6 +8,11 @@ export type ShardingConfig = Values<typeof shardingConfig.variables>;
 
 const relayPoolMax = 4;
 const keysPoolMax = 2;
+/** Bulk transactions of one process on one shard at a time. */
+const bulkPoolMax = 2;
+/** The connection's own limit; a bulk transaction's deadline cancels earlier. */
+const bulkStatementTimeoutMs = 3_600_000;
+const bulkIdleInTransactionTimeoutMs = 60_000;
 
 export interface DatabasesOptions {
   readonly sharding: ShardingConfig;
@@ -18,13 +23,14 @@ export interface DatabasesOptions {
   readonly onIdleError: (database: string, error: Error) => void;
 }
 
-/** Every pool of the process: the directory and its keys, each shard with its replicas, and the relay's, opened when asked for. */
+/** Every pool of the process: the directory and its keys, each shard with its replicas; those of relay and bulk, opened when asked for. */
 export class Databases {
   readonly directory: ReplicaSet;
   /** The directory again, for data keys alone: a transaction that asks for one may hold the last connection of another pool. */
   readonly keys: NodePool;
   readonly #shards: ReadonlyMap<string, ReplicaSet>;
   readonly #relays = new Map<string, NodePool>();
+  readonly #bulks = new Map<string, NodePool>();
   readonly #urls: ReadonlyMap<string, Secret>;
 
   constructor(private readonly options: DatabasesOptions) {
@@ -68,6 +74,21 @@ export class Databases {
     return pool;
   }
 
+  /** Connections to a shard's primary that take COPY, one statement at a time and for longer than a request lasts. */
+  bulk(shardId: string): NodePool {
+    const known = this.#bulks.get(shardId);
+    if (known) return known;
+    const url = this.#urls.get(shardId);
+    if (!url) throw fail('shard.unavailable', { internal: `${shardId} is not configured`, retryAfterMs: 5_000 });
+    const pool = this.#pool(shardId, 'bulk', url.reveal(), 0, bulkPoolMax, {
+      pipeline: false,
+      statementTimeoutMs: bulkStatementTimeoutMs,
+      idleInTransactionTimeoutMs: bulkIdleInTransactionTimeoutMs,
+    });
+    this.#bulks.set(shardId, pool);
+    return pool;
+  }
+
   watchReplicas(): void {
     for (const set of this.#shards.values()) set.watch();
   }
@@ -80,7 +101,8 @@ export class Databases {
   }
 
   async end(): Promise<void> {
-    const pools = [this.directory, this.keys, ...this.#shards.values(), ...this.#relays.values()];
+    const opened = [...this.#relays.values(), ...this.#bulks.values()];
+    const pools = [this.directory, this.keys, ...this.#shards.values(), ...opened];
     await Promise.all(pools.map((pool) => pool.end()));
   }
 
@@ -94,12 +116,19 @@ export class Databases {
     return this.#pool(database, 'replica', url.reveal(), replicaPoolMin, replicaPoolMax);
   }
 
-  #pool(database: string, role: string, url: string, min: number, max: number): NodePool {
+  #pool(
+    database: string,
+    role: string,
+    url: string,
+    min: number,
+    max: number,
+    own: Partial<PoolOptions> = {},
+  ): NodePool {
     const { acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs } = this.options.database;
     const applicationName = `${this.options.applicationName}:${role}:${database}`;
     return new NodePool(
       url,
-      { min, max, acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs, applicationName },
+      { min, max, acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs, applicationName, ...own },
       (error) => this.options.onIdleError(database, error),
     );
   }

@@ -1,4 +1,5 @@
 import type { Context, TenantContext } from '#infra/kernel';
+import type { CopyRow, CopyType } from './copy-rows.js';
 
 /** Rows come back with timestamptz as Date, date as 'YYYY-MM-DD' text, bigint and numeric as text, bytea as Buffer. */
 export interface ReadDb {
@@ -18,6 +19,15 @@ export interface WriteDb extends ReadDb {
   attempt<T>(fn: () => Promise<T | undefined>): Promise<T | undefined>;
 }
 
+export interface BulkDb extends WriteDb {
+  /**
+   * Rows into what a `copy … from stdin (format binary)` names, whose columns are of these types; how many it took. The
+   * table has no row-level security (PostgreSQL refuses COPY there): a view with an INSTEAD OF trigger stands before a
+   * tenant's table. Rows are asked for as fast as the server takes them; whoever makes them must not use the transaction.
+   */
+  copyIn(sql: string, types: readonly CopyType[], rows: AsyncIterable<CopyRow> | Iterable<CopyRow>): Promise<number>;
+}
+
 /** A Context inside one tenant's transaction: the only place where a repository finds a database. */
 export interface ReadContext extends TenantContext {
   readonly db: ReadDb;
@@ -26,6 +36,10 @@ export interface WriteContext extends TenantContext {
   readonly db: WriteDb;
   /** Runs `fn` when, and only when, the transaction has committed: for nudges and invalidations that may be lost. */
   afterCommit(fn: () => void): void;
+}
+
+export interface BulkContext extends WriteContext {
+  readonly db: BulkDb;
 }
 
 /** A system worker inside one database, as role praxis_relay: it sees the rows of every tenant in the tables named for it. */

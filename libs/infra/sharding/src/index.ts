@@ -1,5 +1,8 @@
+export type { CopyRow, CopyType, CopyValue } from './copy-rows.js';
 export { Databases, type DatabasesOptions, directoryName } from './databases.js';
 export type {
+  BulkContext,
+  BulkDb,
   ReadContext,
   ReadDb,
   ReadOptions,

@@ -3,7 +3,15 @@ import type { TenantCrypto } from '#infra/crypto';
 import type { Clock, Context, TenantContext } from '#infra/kernel';
 import type { WritePositions } from '#infra/replicas';
 import { type Databases, directoryName } from './databases.js';
-import type { ReadContext, ReadOptions, SystemContext, TenantDatabase, WriteContext, WriteOptions } from './db.js';
+import type {
+  BulkContext,
+  ReadContext,
+  ReadOptions,
+  SystemContext,
+  TenantDatabase,
+  WriteContext,
+  WriteOptions,
+} from './db.js';
 import { RoutedDatabase } from './tenant-database.js';
 import type { Tenants } from './tenants.js';
 import { transact } from './transaction.js';
@@ -43,7 +51,7 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
       ...parts,
       locate: async ({ tenant }, fresh) => {
         const { shardId, epoch } = fresh ? await tenants.reload(tenant.id) : await tenants.byId(tenant.id);
-        return { database: shardId, set: databases.shard(shardId), epoch };
+        return { database: shardId, set: databases.shard(shardId), epoch, bulk: () => databases.bulk(shardId) };
       },
     });
   }
@@ -54,6 +62,11 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
 
   write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>, options?: WriteOptions): Promise<T> {
     return this.#shards.write(ctx, fn, options);
+  }
+
+  /** One transaction for many rows, on a connection that takes COPY; statements may run until the Context's deadline. */
+  bulk<T>(ctx: TenantContext, fn: (tx: BulkContext) => Promise<T>): Promise<T> {
+    return this.#shards.bulk(ctx, fn);
   }
 
   writeOnce<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>): Promise<T>;
@@ -72,14 +85,16 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
 
   /**
    * One transaction on each shard, and on the directory when asked, as role praxis_relay: for system workers, in the
-   * tables that are opened to them. A database that fails is named in the results and stops no other.
+   * tables that are opened to them. A database that fails is named in the results and stops no other. `only` names the
+   * one that is meant, for work that waits for no other database.
    */
   async eachShard<T>(
     ctx: Context,
     fn: (system: SystemContext) => Promise<T>,
-    options: { readonly directory?: boolean } = {},
+    options: { readonly directory?: boolean; readonly only?: string } = {},
   ): Promise<ShardResult<T>[]> {
-    const names = [...(options.directory ? [directoryName] : []), ...this.#databases.shardIds];
+    const all = [...(options.directory ? [directoryName] : []), ...this.#databases.shardIds];
+    const names = options.only === undefined ? all : [options.only];
     return Promise.all(
       names.map(async (database) => {
         try {

@@ -1,15 +1,17 @@
 import type { TenantCrypto } from '#infra/crypto';
 import { type Clock, type Context, newId, type TenantContext, toDate } from '#infra/kernel';
-import type { ReplicaFailure, ReplicaSet, WritePositions } from '#infra/replicas';
-import type { ReadContext, ReadOptions, TenantDatabase, WriteContext, WriteOptions } from './db.js';
+import type { NodePool, ReplicaFailure, ReplicaSet, WalPosition, WritePositions } from '#infra/replicas';
+import type { BulkContext, ReadContext, ReadOptions, TenantDatabase, WriteContext, WriteOptions } from './db.js';
 import { fail } from './sharding.errors.js';
-import { entering, transact } from './transaction.js';
+import { entering, type Transacted, transact, transactInBulk } from './transaction.js';
 
 /** A database that serves a tenant, and the epoch at which the directory believes so. */
 export interface Place {
   readonly database: string;
   readonly set: ReplicaSet;
   readonly epoch: number;
+  /** Opened when it is asked for. */
+  readonly bulk?: () => NodePool;
 }
 
 /** How to find the place of a tenant; `fresh` looks past every cache. */
@@ -57,16 +59,23 @@ export class RoutedDatabase implements TenantDatabase {
     fn: (tx: WriteContext) => Promise<T>,
     { readBack = true }: WriteOptions = {},
   ): Promise<T> {
-    return this.#served(ctx, async (place) => {
-      const committed: (() => void)[] = [];
-      const afterCommit = (hook: () => void) => committed.push(hook);
-      const { value, position } = await transact(place.set.primary, 'write', this.#entry(ctx, place, null), (db) =>
-        fn({ ...ctx, db, afterCommit }),
+    return this.#served(ctx, (place) =>
+      this.#written(ctx, place, readBack, (afterCommit) =>
+        transact(place.set.primary, 'write', this.#entry(ctx, place, null), (db) => fn({ ...ctx, db, afterCommit })),
+      ),
+    );
+  }
+
+  /** As `write`, for many rows: COPY works, and statements may run until the Context's deadline. */
+  async bulk<T>(ctx: TenantContext, fn: (tx: BulkContext) => Promise<T>): Promise<T> {
+    return this.#served(ctx, (place) => {
+      if (!place.bulk) throw fail('database.aborted', { internal: `no bulk loads in ${place.database}` });
+      const pool = place.bulk();
+      const timeoutMs = Math.max(1, Math.ceil(ctx.deadline - this.parts.clock.now()));
+      const entry = entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after: null });
+      return this.#written(ctx, place, true, (afterCommit) =>
+        transactInBulk(pool, entry, (db) => fn({ ...ctx, db, afterCommit })),
       );
-      for (const hook of committed) runHook(hook);
-      if (readBack && position !== null && place.set.hasReplicas)
-        await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), place.database, position);
-      return value;
     });
   }
 
@@ -94,6 +103,24 @@ export class RoutedDatabase implements TenantDatabase {
     });
     request.outcome = replayed ? 'replayed' : 'stored';
     return value;
+  }
+
+  /** What follows a commit: the hooks, and where the writer's next reads must look. */
+  async #written<T>(
+    ctx: TenantContext,
+    place: Place,
+    readBack: boolean,
+    work: (afterCommit: (hook: () => void) => void) => Promise<Transacted<T>>,
+  ): Promise<T> {
+    const committed: (() => void)[] = [];
+    const { value, position } = await work((hook) => committed.push(hook));
+    for (const hook of committed) runHook(hook);
+    if (readBack && position !== null) await this.#remember(ctx, place, position);
+    return value;
+  }
+
+  async #remember(ctx: TenantContext, { set, database }: Place, position: WalPosition): Promise<void> {
+    if (set.hasReplicas) await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), database, position);
   }
 
   async #served<T>(ctx: TenantContext, work: (place: Place) => Promise<T>): Promise<T> {

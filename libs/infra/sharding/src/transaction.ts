@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import { isAppError } from '#infra/kernel';
 import { formatWalPosition, type NodePool, parseWalPosition, type WalPosition } from '#infra/replicas';
-import type { WriteDb } from './db.js';
+import { BulkWire } from './bulk-wire.js';
+import type { CopyRow, CopyType } from './copy-rows.js';
+import type { BulkDb, WriteDb } from './db.js';
 import { fail } from './sharding.errors.js';
 
 export interface Statement {
@@ -35,7 +37,26 @@ export async function transact<T>(
   fn: (db: WriteDb) => Promise<T>,
 ): Promise<Transacted<T>> {
   const client = await pool.connect();
-  const flight = new Flight(client);
+  return within(client, new Flight(pipelined(client)), mode, entry, fn);
+}
+
+/** As a writing `transact`, on a connection of a pool that is not pipelined: one statement at a time, and COPY. */
+export async function transactInBulk<T>(
+  pool: NodePool,
+  entry: Statement,
+  fn: (db: BulkDb) => Promise<T>,
+): Promise<Transacted<T>> {
+  const client = await pool.connect();
+  return within(client, new BulkFlight(new BulkWire(client)), 'write', entry, fn);
+}
+
+async function within<T, F extends Flight>(
+  client: pg.PoolClient,
+  flight: F,
+  mode: 'read' | 'write',
+  entry: Statement | null,
+  fn: (db: F) => Promise<T>,
+): Promise<Transacted<T>> {
   const begun = flight.dispatch(mode === 'read' ? 'begin read only' : 'begin');
   const entered = entry ? flight.dispatch(entry.sql, entry.parameters) : begun;
   try {
@@ -60,7 +81,20 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null 
 const translate = (error: unknown): unknown =>
   codeOf(error) === queryCanceled ? fail('database.timeout', { cause: error }) : error;
 
-/** One transaction's statements on a pipelined connection: sent as they come, answered in order. */
+/** How a statement reaches the server; statements are answered in the order in which they were put. */
+type Put = (query: string | pg.QueryConfig) => Promise<pg.QueryResult>;
+
+/** Statements leave as they come; what is put before the event loop turns shares one packet. */
+function pipelined(client: pg.PoolClient): Put {
+  const { stream } = (client as unknown as { connection: { stream: NodeJS.WriteStream } }).connection;
+  return (query) => {
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+    return client.query(query);
+  };
+}
+
+/** One transaction's statements on one connection. */
 class Flight implements WriteDb {
   #failure: unknown;
   /** A statement that never left: the server knows nothing of it and would commit the rest. */
@@ -69,7 +103,7 @@ class Flight implements WriteDb {
   #closed = false;
   #inDoubt = false;
 
-  constructor(private readonly client: pg.PoolClient) {}
+  constructor(private readonly put: Put) {}
 
   query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
     return this.#ask(sql, parameters, ({ rows }) => rows as Row[]);
@@ -100,10 +134,22 @@ class Flight implements WriteDb {
     }
   }
 
-  /** Puts a statement on the wire; what is sent before the event loop turns shares one packet. */
+  /** Puts a statement on the wire. */
   dispatch(sql: string, parameters?: readonly unknown[]): Promise<pg.QueryResult> {
-    if (this.#closed) throw fail('database.aborted', { internal: 'a statement came after its transaction’s end' });
+    this.expectOpen();
     return this.#put(sql, parameters);
+  }
+
+  protected expectOpen(): void {
+    if (this.#closed) throw fail('database.aborted', { internal: 'a statement came after its transaction’s end' });
+  }
+
+  /** Whoever awaits it hears of the failure; the transaction does in any case. */
+  protected noted<R>(answered: Promise<R>): Promise<R> {
+    answered.catch((error: unknown) => {
+      this.#failure ??= error;
+    });
+    return answered;
   }
 
   /** Where the log stood right after; null for reads. */
@@ -163,15 +209,8 @@ class Flight implements WriteDb {
   }
 
   #put(sql: string, parameters?: readonly unknown[]): Promise<pg.QueryResult> {
-    const { stream } = (this.client as unknown as { connection: { stream: NodeJS.WriteStream } }).connection;
     const values = this.#written(parameters);
-    stream.cork();
-    process.nextTick(() => stream.uncork());
-    const answered = values ? this.client.query({ name: nameOf(sql), text: sql, values }) : this.client.query(sql);
-    answered.catch((error: unknown) => {
-      this.#failure ??= error;
-    });
-    return answered;
+    return this.noted(this.put(values ? { name: nameOf(sql), text: sql, values } : sql));
   }
 
   #written(parameters?: readonly unknown[]): unknown[] | undefined {
@@ -181,6 +220,22 @@ class Flight implements WriteDb {
       this.#unsent ??= error;
       throw error;
     }
+  }
+}
+
+/** One transaction that also takes rows in bulk. */
+class BulkFlight extends Flight implements BulkDb {
+  constructor(private readonly wire: BulkWire) {
+    super((query) => wire.put(query));
+  }
+
+  copyIn(sql: string, types: readonly CopyType[], rows: AsyncIterable<CopyRow> | Iterable<CopyRow>): Promise<number> {
+    const taken = (async () => {
+      this.expectOpen();
+      return this.noted(this.wire.copyIn(sql, types, rows));
+    })();
+    taken.catch(() => undefined);
+    return taken;
   }
 }
 
