@@ -1,6 +1,7 @@
 import { parseConfig } from '#infra/config';
 import { cryptoConfig } from '#infra/crypto';
 import { identityConfig } from '#infra/identity';
+import { processesConfig } from '#infra/processes';
 import { queuesConfig } from '#infra/queues';
 import { redisConfig } from '#infra/redis';
 import { databaseConfig } from '#infra/replicas';
@@ -12,6 +13,7 @@ import { workerConfig } from './worker.config.js';
 export const workerSlices = {
   worker: workerConfig,
   telemetry: telemetryConfig,
+  processes: processesConfig,
   crypto: cryptoConfig,
   redis: redisConfig,
   database: databaseConfig,

@@ -1,4 +1,7 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
+import { appointmentFacts } from '#domain/appointments';
+import { memberFacts } from '#domain/members';
+import { patientFacts } from '#domain/patients';
 import { AuditModule } from '#infra/audit';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule, Readiness } from '#infra/health';
@@ -7,6 +10,7 @@ import { systemClock } from '#infra/kernel';
 import {
   BullQueues,
   Catalogue,
+  FactRelay,
   JobRunner,
   processorsOf,
   QueueMetrics,
@@ -14,6 +18,7 @@ import {
   Relay,
   Workers,
 } from '#infra/queues';
+import { FactLog, RealtimeModule } from '#infra/realtime';
 import { RedisConnections, RedisModule } from '#infra/redis';
 import { Sharding, ShardingModule } from '#infra/sharding';
 import { Log, Metrics, type ProcessIdentity, TelemetryModule } from '#infra/telemetry';
@@ -37,7 +42,8 @@ export class WorkerModule {
         RedisModule.forRoot(settings.redis),
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
-        QueuesModule.forRoot({ jobs: identityJobs }),
+        QueuesModule.forRoot({ jobs: identityJobs, facts: [...appointmentFacts, ...memberFacts, ...patientFacts] }),
+        RealtimeModule.forRoot(),
         AuditModule,
         HealthModule.forRoot(),
         IdentityModule.forRoot(settings.identity),
@@ -47,7 +53,7 @@ export class WorkerModule {
   }
 }
 
-/** From the outboxes into the queues. */
+/** From the outboxes into the queues and to the listeners. */
 const carrying = ({ queues: config }: Settings): Provider[] => [
   { provide: QueueMetrics, inject: [Metrics], useFactory: (metrics: Metrics) => new QueueMetrics(metrics) },
   {
@@ -60,6 +66,12 @@ const carrying = ({ queues: config }: Settings): Provider[] => [
     inject: [Sharding, BullQueues, Catalogue, Log, QueueMetrics],
     useFactory: (sharding: Sharding, queues: BullQueues, catalogue: Catalogue, log: Log, metrics: QueueMetrics) =>
       new Relay({ sharding, queues, catalogue, config, log, metrics, clock: systemClock }),
+  },
+  {
+    provide: FactRelay,
+    inject: [Sharding, FactLog, Catalogue, Log, QueueMetrics],
+    useFactory: (sharding: Sharding, sink: FactLog, catalogue: Catalogue, log: Log, metrics: QueueMetrics) =>
+      new FactRelay({ sharding, sink, catalogue, config, log, metrics, clock: systemClock }),
   },
 ];
 

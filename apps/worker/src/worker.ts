@@ -1,23 +1,33 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { addDatabaseChecks, addRedisCheck, Readiness } from '#infra/health';
-import { BullQueues, onNudge, Relay, Workers } from '#infra/queues';
+import { type Departure, drain, inFlightMaxMs, type Service } from '#infra/processes';
+import { BullQueues, FactRelay, onNudge, Relay, Workers } from '#infra/queues';
 import { RedisConnections } from '#infra/redis';
 import { assertSchemaVersions, Databases, Sharding } from '#infra/sharding';
-import { Log, NestLog, type ProcessIdentity } from '#infra/telemetry';
+import { Log, Metrics, NestLog, type ProcessIdentity } from '#infra/telemetry';
 import { schemaWindows } from '#migrations';
 import { Mailer } from './mail/mailer.js';
 import { OperatorDoor } from './operator-door.js';
 import type { Settings } from './settings.js';
 import { WorkerModule } from './worker.module.js';
 
-/** One worker process: relay, queues, schedules and the operators' door. */
-export class WorkerProcess {
+/** Running jobs are given up after 25 s at the longest; this much later even that must be over. */
+const settlingMs = 1_000;
+
+/** One worker process: relays, queues, schedules and the operators' door. */
+export class WorkerProcess implements Service {
   #unsubscribe: (() => void) | undefined;
   #stopped: Promise<boolean> | undefined;
   #port = 0;
 
-  private constructor(private readonly app: INestApplicationContext) {}
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
+
+  private constructor(private readonly app: INestApplicationContext) {
+    this.readiness = app.get(Readiness);
+    this.metrics = app.get(Metrics);
+  }
 
   /** Refuses to start where a job has no processor, the schema does not fit, or Redis may lose jobs. */
   static async start(settings: Settings, identity: ProcessIdentity, log: Log): Promise<WorkerProcess> {
@@ -41,36 +51,58 @@ export class WorkerProcess {
   }
 
   /** Takes no new work, ends what runs, closes everything; false when something was still running after its time. */
-  stop(): Promise<boolean> {
-    this.#stopped ??= this.#close();
+  drain(departure: Departure): Promise<boolean> {
+    this.#stopped ??= this.#close(departure);
     return this.#stopped;
+  }
+
+  stop(): Promise<boolean> {
+    return this.drain({ waitMs: 0, othersServe: false });
   }
 
   async #open(): Promise<void> {
     const { app } = this;
-    const [readiness, redis, relay] = [app.get(Readiness), app.get(RedisConnections), app.get(Relay)];
+    const [readiness, redis] = [app.get(Readiness), app.get(RedisConnections)];
+    const [jobs, facts] = [app.get(Relay), app.get(FactRelay)];
     addDatabaseChecks(readiness, app.get(Sharding));
     addRedisCheck(readiness, redis, 'queues', true);
     this.#port = await app.get(OperatorDoor).open();
     await app.get(Workers).start();
-    relay.start();
-    this.#unsubscribe = await onNudge(redis, relay.wake);
+    jobs.start();
+    facts.start();
+    this.#unsubscribe = await onNudge(redis, { job: jobs.wake, fact: facts.wake });
     readiness.markStarted();
     app.get(Log).info('worker.ready', { port: this.#port });
   }
 
-  async #close(): Promise<boolean> {
+  async #close(departure: Departure): Promise<boolean> {
     const { app } = this;
     const log = app.get(Log);
-    log.info('worker.draining');
-    app.get(Readiness).startDraining();
-    this.#unsubscribe?.();
-    const [drained] = await Promise.all([app.get(Workers).close(), app.get(Relay).stop()]);
+    let idle = false;
+    const ended = await drain(
+      {
+        announce: () => {
+          this.readiness.startDraining();
+          this.#unsubscribe?.();
+        },
+        finish: async () => {
+          [idle] = await Promise.all([app.get(Workers).close(), app.get(Relay).stop(), app.get(FactRelay).stop()]);
+        },
+        // The workers have their own time for running jobs, and what they left is done again elsewhere.
+        cut: () => undefined,
+        end: () => this.#end(idle),
+      },
+      { ...departure, log, inFlightMaxMs: inFlightMaxMs + settlingMs },
+    );
+    log.info('worker.stopped', { outcome: idle && ended ? 'success' : 'failure' });
+    return idle && ended;
+  }
+
+  async #end(idle: boolean): Promise<void> {
+    const { app } = this;
     app.get(Mailer).close();
-    if (drained) await app.get(BullQueues).close();
+    if (idle) await app.get(BullQueues).close();
     await app.close();
     await app.get(OperatorDoor).close();
-    log.info('worker.stopped', { outcome: drained ? 'success' : 'failure' });
-    return drained;
   }
 }

@@ -1,6 +1,6 @@
 import type { Identity } from '#infra/identity';
 import { type Clock, type Context, toDate } from '#infra/kernel';
-import { removeFinishedJobs, type Schedule } from '#infra/queues';
+import { removeFinishedJobs, removePublishedFacts, type Schedule } from '#infra/queues';
 import type { Sharding, SystemContext } from '#infra/sharding';
 import type { Log } from '#infra/telemetry';
 
@@ -30,6 +30,7 @@ export function hygieneSchedules(needs: SweepNeeds): readonly Schedule[] {
   return [
     schedule(needs, 'hygiene.idempotency_keys', 10 * minuteMs, everywhere(needs, removeIdempotencyKeys)),
     schedule(needs, 'hygiene.finished_jobs', 10 * minuteMs, everywhere(needs, removeFinishedJobs)),
+    schedule(needs, 'hygiene.published_facts', 2 * minuteMs, onShards(needs, removePublishedFacts)),
     schedule(needs, 'hygiene.identity', 60 * minuteMs, identity),
   ];
 }
@@ -53,11 +54,14 @@ function schedule({ log }: SweepNeeds, name: string, everyMs: number, batch: Bat
 type SystemBatch = (system: SystemContext, now: number, limit: number) => Promise<number>;
 
 /** One batch in every database. */
-const everywhere =
-  ({ sharding, clock }: SweepNeeds, batch: SystemBatch): Batch =>
+const everywhere = (needs: SweepNeeds, batch: SystemBatch): Batch => inEach(needs, batch, { directory: true });
+const onShards = (needs: SweepNeeds, batch: SystemBatch): Batch => inEach(needs, batch, { directory: false });
+
+const inEach =
+  ({ sharding, clock }: SweepNeeds, batch: SystemBatch, where: { readonly directory: boolean }): Batch =>
   async (ctx) => {
     const now = clock.now();
-    const results = await sharding.eachShard(ctx, (system) => batch(system, now, sweepBatch), { directory: true });
+    const results = await sharding.eachShard(ctx, (system) => batch(system, now, sweepBatch), where);
     const removed = results.reduce((sum, { value = 0 }) => sum + value, 0);
     return { removed, failure: results.find(({ error }) => error !== undefined)?.error };
   };

@@ -1,17 +1,23 @@
 import { z } from 'zod';
 import { defineFact } from '#infra/queues';
 import type { Appointment } from './appointment.js';
+import { permissionOf } from './appointments.policy.js';
 
 const payload = z.strictObject({ appointmentId: z.uuid(), locationId: z.uuid(), version: z.int().min(1) });
 type Payload = z.infer<typeof payload>;
 
-const room = ({ locationId }: Payload) => ({ of: 'location', id: locationId }) as const;
+const permission = permissionOf['appointment.read'];
+const rooms = ({ appointmentId, locationId }: Payload) =>
+  [
+    { of: 'location', id: locationId },
+    { of: 'appointment', id: appointmentId },
+  ] as const;
 
-const booked = defineFact({ name: 'appointment.booked', payload, room });
-const rescheduled = defineFact({ name: 'appointment.rescheduled', payload, room });
-const cancelled = defineFact({ name: 'appointment.cancelled', payload, room });
+const booked = defineFact({ name: 'appointment.booked', payload, permission, rooms });
+const rescheduled = defineFact({ name: 'appointment.rescheduled', payload, permission, rooms });
+const cancelled = defineFact({ name: 'appointment.cancelled', payload, permission, rooms });
 
-/** What the calendars of a location are told: which visit changed, never whose it is. Readers fetch with their own rights. */
+/** What the calendars of a location and whoever watches one visit are told: which visit changed, never whose it is. Readers fetch with their own rights. */
 export const appointmentFacts = [booked, rescheduled, cancelled] as const;
 
 const facts = { booked, rescheduled, cancelled } as const;

@@ -1,17 +1,20 @@
 import { z } from 'zod';
 import { defineFact } from '#infra/queues';
+import { permissionOf } from './members.policy.js';
 
-const room = () => ({ of: 'tenant' }) as const;
+const permission = permissionOf['member.read'];
+const rooms = () => [{ of: 'tenant' }] as const;
 const version = z.int().min(1);
 
 const enrolled = defineFact({
   name: 'member.enrolled',
   payload: z.strictObject({ memberId: z.uuid(), version }),
-  room,
+  permission,
+  rooms,
 });
 const cardPayload = z.strictObject({ cardId: z.uuid(), memberId: z.uuid(), version });
-const issued = defineFact({ name: 'card.issued', payload: cardPayload, room });
-const revoked = defineFact({ name: 'card.revoked', payload: cardPayload, room });
+const issued = defineFact({ name: 'card.issued', payload: cardPayload, permission, rooms });
+const revoked = defineFact({ name: 'card.revoked', payload: cardPayload, permission, rooms });
 
 /** What the tenant's own listeners are told: which member or card, never whose name it bears. */
 export const memberFacts = [enrolled, issued, revoked] as const;

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { defineFact } from '#infra/queues';
 import type { Patient } from './patient.js';
+import { permissionOf } from './patients.policy.js';
 
 const payload = z.strictObject({ patientId: z.uuid(), version: z.int().min(1) });
 
-const room = () => ({ of: 'tenant' }) as const;
+const permission = permissionOf['patient.read'];
+const rooms = () => [{ of: 'tenant' }] as const;
 
-const created = defineFact({ name: 'patient.created', payload, room });
-const updated = defineFact({ name: 'patient.updated', payload, room });
+const created = defineFact({ name: 'patient.created', payload, permission, rooms });
+const updated = defineFact({ name: 'patient.updated', payload, permission, rooms });
 
 /** Which patient changed, never who it is. Readers fetch with their own rights. */
 export const patientFacts = [created, updated] as const;

@@ -9,6 +9,7 @@ const remind = defineJob({
 });
 const appointmentId = '0199c8a0-0000-7000-8000-000000000001';
 const nothing = async () => undefined;
+const rooms = () => [{ of: 'tenant' }] as const;
 
 describe('the catalogue of jobs and facts', () => {
   const catalogue = new Catalogue({ jobs: [remind] });
@@ -47,7 +48,7 @@ describe('the catalogue of jobs and facts', () => {
   ])('has no room for %s in a payload', (_, payload, where) => {
     const define = () => defineJob({ name: 'a.b', queue: 'maintenance', payload });
     expect(define).toThrow(new RegExp(`free text in the payload at ${where.replace('*', '\\*')}`));
-    expect(() => defineFact({ name: 'a.b', payload, room: () => ({ of: 'tenant' }) })).toThrow(/free text/);
+    expect(() => defineFact({ name: 'a.b', payload, permission: 'a.read', rooms })).toThrow(/free text/);
   });
 
   it('has room for ids, instants, dates, numbers and words of closed lists', () => {
@@ -71,8 +72,43 @@ describe('the catalogue of jobs and facts', () => {
     },
   );
 
+  it.each(['', 'appointments', 'anybody may'])('refuses a fact that a listener needs %j for', (permission) => {
+    const payload = z.strictObject({ appointmentId: z.uuid() });
+    expect(() => defineFact({ name: 'a.b', payload, permission, rooms })).toThrow(/<resource>\.<action>/);
+  });
+
   it('refuses a job that would be tried for ever', () => {
     expect(() => defineJob({ ...remind, attempts: 13 })).toThrow(/attempts/);
+  });
+});
+
+describe('facts', () => {
+  const booked = defineFact({
+    name: 'appointment.booked',
+    payload: z.strictObject({ appointmentId: z.uuid(), version: z.int().min(1) }),
+    permission: 'appointments.read',
+    rooms: ({ appointmentId: id }) => [{ of: 'appointment', id }],
+  });
+  const catalogue = new Catalogue({ facts: [booked] });
+
+  it('[C-034] are typed: the compiler and the catalogue refuse a payload that does not fit, and a fact nobody declared', () => {
+    expect(catalogue.payloadOf(booked.entry('k', { appointmentId, version: 1 }))).toContain('"version":1');
+    const refused = expect.objectContaining({ code: 'outbox.payload_refused' });
+    // @ts-expect-error a number must not come as text
+    expect(() => catalogue.payloadOf(booked.entry('k', { appointmentId, version: '1' }))).toThrow(refused);
+    // @ts-expect-error the payload must be whole
+    expect(() => catalogue.payloadOf(booked.entry('k', { appointmentId }))).toThrow(refused);
+    // @ts-expect-error and hold nothing else
+    const more = booked.entry('k', { appointmentId, version: 1, note: 'Ada' });
+    expect(() => catalogue.payloadOf(more)).toThrow(refused);
+    expect(() => catalogue.payloadOf(booked.entry('k', { appointmentId, version: 0 }))).toThrow(refused);
+    const unknown = { ...booked.entry('k', { appointmentId, version: 1 }), name: 'appointment.dreamt' };
+    expect(() => catalogue.payloadOf(unknown)).toThrow(expect.objectContaining({ code: 'outbox.not_catalogued' }));
+  });
+
+  it('name the rooms of those who are told, out of their payload', () => {
+    expect(booked.rooms({ appointmentId, version: 1 })).toEqual([{ of: 'appointment', id: appointmentId }]);
+    expect(booked.permission).toBe('appointments.read');
   });
 });
 

@@ -6,6 +6,7 @@ import { fail } from './queues.errors.js';
 export const queues = {
   notifications: { concurrency: 'waits' },
   maintenance: { concurrency: 'one' },
+  reconciliation: { concurrency: 'one' },
 } as const;
 export type QueueName = keyof typeof queues;
 export const queueNames = Object.keys(queues) as readonly QueueName[];
@@ -18,6 +19,7 @@ export const defaultAttempts = 5;
 export const maxAttempts = 12;
 const defaultTimeoutMs = 60_000;
 const namePattern = /^[a-z]+\.[a-z_]+$/;
+const permissionPattern = /^[a-z_]+\.[a-z_]+$/;
 
 /** What `Outbox.append` takes: something to announce or to do, about one thing. */
 export interface OutboxEntry {
@@ -61,14 +63,18 @@ export interface FactDefinition<Payload = unknown> {
   /** `<noun>.<what happened>`, stable for ever. */
   readonly name: string;
   readonly payload: z.ZodType<Payload>;
-  room(payload: Payload): Room;
+  /** What a listener must be allowed to do to be told. */
+  readonly permission: string;
+  /** At least one. Somebody who is in several is told once. */
+  rooms(payload: Payload): readonly Room[];
   entry(key: string, payload: Payload): OutboxEntry;
 }
 
 interface FactWords<Payload> {
   readonly name: string;
   readonly payload: z.ZodType<Payload>;
-  readonly room: (payload: Payload) => Room;
+  readonly permission: string;
+  readonly rooms: (payload: Payload) => readonly Room[];
 }
 
 /** Declares a piece of work to be done later. Throws at load where the declaration itself is wrong. */
@@ -84,6 +90,8 @@ export function defineJob<Payload>(words: JobWords<Payload>): JobDefinition<Payl
 /** Declares something that happened and is announced. Throws at load where the declaration itself is wrong. */
 export function defineFact<Payload>(words: FactWords<Payload>): FactDefinition<Payload> {
   checkWords(words.name, words.payload);
+  if (!permissionPattern.test(words.permission))
+    throw fail('queues.incomplete', { internal: `${words.name}: a permission is <resource>.<action>` });
   const entry = (key: string, payload: Payload): OutboxEntry => ({ kind: 'fact', name: words.name, key, payload });
   return { ...words, kind: 'fact', entry };
 }

@@ -1,48 +1,57 @@
 import type { RedisConnections } from '#infra/redis';
 import type { Log } from '#infra/telemetry';
+import type { OutboxEntry } from './catalogue.js';
 
-/** Says only that some outbox has new work; where, the relay finds out. */
+/** What an outbox has news of. */
+export type Kind = OutboxEntry['kind'];
+
+/** Says only of what kind the news are; where, the relay finds out. */
 export const nudgeChannel = 'outbox.nudge';
-/** Long enough for the transaction around an append to commit, and for a burst of them to become one message. */
-export const nudgeDelayMs = 15;
-/** A commit that took longer than the nudge is found by a second look. */
-export const secondLookMs = 100;
+/** What is committed this soon after a nudge goes with the next one. */
+export const nudgeGapMs = 3;
 
-/** Wakes relays after work was appended. Only a speed-up: a nudge that is lost costs one poll's time. */
+/**
+ * Wakes relays after a commit. The first of a burst leaves at once; at most one is on its way, however long Redis is
+ * away. Only a speed-up: a nudge that is lost costs one poll's time.
+ */
 export class Nudge {
-  #timer: NodeJS.Timeout | undefined;
-  /** At most one message waits for Redis, however long it is away. */
-  #sending = false;
+  readonly #news = new Set<Kind>();
+  #resting = false;
 
   constructor(
     private readonly redis: RedisConnections,
     private readonly log: Log,
   ) {}
 
-  soon(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#sending) this.soon();
-      else void this.#send();
-    }, nudgeDelayMs).unref();
+  soon(kind: Kind): void {
+    this.#news.add(kind);
+    if (!this.#resting) void this.#send();
   }
 
   async #send(): Promise<void> {
-    this.#sending = true;
+    this.#resting = true;
+    const news = [...this.#news].join(' ');
+    this.#news.clear();
     try {
-      await this.redis.get('queues').publish(nudgeChannel, '');
+      await this.redis.get('queues').publish(nudgeChannel, news);
     } catch (error) {
       this.log.debug('outbox.nudge_lost', { error });
-    } finally {
-      this.#sending = false;
     }
+    setTimeout(() => {
+      this.#resting = false;
+      if (this.#news.size > 0) void this.#send();
+    }, nudgeGapMs).unref();
   }
 }
 
-/** Calls `wake` for every nudge until the returned function is called. A lost connection subscribes again by itself. */
-export async function onNudge(redis: RedisConnections, wake: () => void): Promise<() => void> {
+export type Wake = Readonly<Partial<Record<Kind, () => void>>>;
+
+/** Calls what is to be woken, until the returned function is called. A lost connection subscribes again by itself. */
+export async function onNudge(redis: RedisConnections, wake: Wake): Promise<() => void> {
   const connection = redis.open('queues');
-  connection.on('message', wake);
+  connection.on('message', (_channel: string, news: string) => {
+    for (const kind of news.split(' ')) if (kind === 'fact' || kind === 'job') wake[kind]?.();
+  });
   await connection.subscribe(nudgeChannel);
   return () => connection.disconnect();
 }

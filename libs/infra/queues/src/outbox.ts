@@ -18,13 +18,13 @@ export class Outbox {
 
   /**
    * One INSERT that travels with the transaction's other statements; nobody needs to wait for it. What is not in the
-   * catalogue or does not fit its schema throws at once.
+   * catalogue or does not fit its schema throws at once. Facts belong to the tenant's shard: only there they are numbered.
    */
   append(tx: WriteContext, entry: OutboxEntry): Promise<void> {
     const { kind, name, key } = entry;
     const payloadJson = this.catalogue.payloadOf(entry);
     this.#rows.insert(tx, { id: newId(), kind, name, key, payloadJson, at: this.clock.now() });
-    if (kind === 'job') this.nudge.soon();
+    tx.afterCommit(() => this.nudge.soon(kind));
     return Promise.resolve();
   }
 }

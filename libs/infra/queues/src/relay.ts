@@ -2,21 +2,18 @@ import { type Clock, type Context, newId } from '#infra/kernel';
 import type { Sharding, SystemContext } from '#infra/sharding';
 import { directoryName } from '#infra/sharding';
 import type { Log } from '#infra/telemetry';
+import { BlockedDatabases } from './blocked-databases.js';
 import type { BullJob, BullQueues } from './bull-queues.js';
 import type { Catalogue, JobDefinition, QueueName } from './catalogue.js';
-import { secondLookMs } from './nudge.js';
+import { inTime } from './in-time.js';
 import { type DueJob, OutboxRepository } from './outbox.repository.js';
 import type { QueuesConfig } from './queues.config.js';
-import { fail } from './queues.errors.js';
 import type { QueueMetrics } from './queues.metrics.js';
+import { Rounds } from './rounds.js';
 
 /** Jobs claimed and handed over in one transaction. */
 export const relayBatch = 100;
-/** Batches in a row before the relay waits for the next poll or nudge. */
-const maxBatchesInARow = 1_000;
 const passTimeoutMs = 30_000;
-/** While a batch waits for Redis its transaction is open; longer is not worth it. */
-const redisTimeoutMs = 5_000;
 
 interface RelayParts {
   readonly sharding: Sharding;
@@ -36,28 +33,29 @@ type Known = DueJob & { readonly definition: JobDefinition };
  */
 export class Relay {
   readonly #rows = new OutboxRepository();
-  readonly #failing = new Set<string>();
-  #stopping = false;
-  #loop: Promise<void> | undefined;
-  #awake = Promise.withResolvers<void>();
+  readonly #blocked: BlockedDatabases;
+  readonly #rounds: Rounds;
 
-  constructor(private readonly parts: RelayParts) {}
-
-  start(): void {
-    this.#loop ??= this.#run();
+  constructor(private readonly parts: RelayParts) {
+    const { config, log } = parts;
+    this.#blocked = new BlockedDatabases(log, 'jobs');
+    this.#rounds = new Rounds({
+      pass: async () => (await this.pass()) >= relayBatch,
+      pollMs: config.relayPollMs,
+      onError: (error) => log.error('relay.failed', { component: 'jobs', error }),
+    });
   }
 
-  /** New work was announced: looks now, and once more for a commit that was slower than the announcement. */
-  readonly wake = (): void => {
-    this.#awake.resolve();
-    setTimeout(() => this.#awake.resolve(), secondLookMs).unref();
-  };
+  start(): void {
+    this.#rounds.start();
+  }
+
+  /** New jobs were committed somewhere. */
+  readonly wake = (): void => this.#rounds.wake();
 
   /** Resolves when the batch under way is committed or undone. */
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#awake.resolve();
-    await this.#loop;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** One batch from each database; the size of the largest. */
@@ -69,22 +67,8 @@ export class Relay {
       deadline: this.parts.clock.now() + passTimeoutMs,
     };
     const results = await this.parts.sharding.eachShard(ctx, (system) => this.#relay(system), { directory: true });
-    for (const { database, error } of results) this.#note(database, error);
+    for (const { database, error } of results) this.#blocked.note(database, error);
     return Math.max(...results.map(({ value }) => value ?? 0));
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping) {
-      this.#awake = Promise.withResolvers();
-      try {
-        for (let n = 0; n < maxBatchesInARow && !this.#stopping; n += 1) if ((await this.pass()) < relayBatch) break;
-      } catch (error) {
-        this.parts.log.error('relay.failed', { error });
-      }
-      const poll = setTimeout(() => this.#awake.resolve(), this.parts.config.relayPollMs);
-      await this.#awake.promise;
-      clearTimeout(poll);
-    }
   }
 
   async #relay(system: SystemContext): Promise<number> {
@@ -144,15 +128,6 @@ export class Relay {
     await this.#rows.postpone(system, jobs, at);
     this.parts.log.warn('outbox.job_unknown', { database: system.database, count: jobs.length });
   }
-
-  #note(database: string, error: unknown): void {
-    const failing = error !== undefined;
-    if (failing === this.#failing.has(database)) return;
-    if (failing) this.#failing.add(database);
-    else this.#failing.delete(database);
-    if (failing) this.parts.log.error('relay.blocked', { database, error });
-    else this.parts.log.info('relay.resumed', { database });
-  }
 }
 
 const bullJob = ({ id, tenantId, requestId, definition }: Known, database: string): BullJob => ({
@@ -163,11 +138,3 @@ const bullJob = ({ id, tenantId, requestId, definition }: Known, database: strin
 
 const byQueue = (jobs: readonly Known[]): ReadonlyMap<QueueName, Known[]> =>
   Map.groupBy(jobs, (job) => job.definition.queue);
-
-/** Commands to the queues wait for Redis as long as it takes; the relay does not. */
-function inTime<T>(work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(fail('queues.unavailable')), redisTimeoutMs);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}

@@ -201,7 +201,7 @@ describe('the relay', () => {
 
   it('is woken by an append long before its next poll', async () => {
     const relay = rig.newRelay();
-    const unsubscribe = await onNudge(rig.databases.redis, relay.wake);
+    const unsubscribe = await onNudge(rig.databases.redis, { job: relay.wake });
     relay.start();
     await relay.pass();
     const latencies: number[] = [];

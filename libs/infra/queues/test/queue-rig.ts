@@ -25,7 +25,12 @@ export const wash = defineJob({
 export const sweep = defineJob({ name: 'thing.sweep', queue: 'notifications', payload: thing, priority: 'low' });
 export const rescue = defineJob({ name: 'thing.rescue', queue: 'notifications', payload: thing, priority: 'high' });
 /** What the jobs leave behind: a fact in the tenant's own outbox, written in the transaction that ends the job. */
-export const washed = defineFact({ name: 'thing.washed', payload: thing, room: () => ({ of: 'tenant' }) });
+export const washed = defineFact({
+  name: 'thing.washed',
+  payload: thing,
+  permission: 'things.read',
+  rooms: () => [{ of: 'tenant' }],
+});
 
 export type Run = (ctx: TenantContext, payload: Thing, work: Work) => Promise<void>;
 
