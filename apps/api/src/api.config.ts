@@ -45,12 +45,5 @@ export const apiConfig = slice('API', {
     description: 'compress answers of 1 KiB and more with br, gzip or deflate',
     default: true,
   }),
-  drainWaitMs: integer('DRAIN_WAIT', {
-    description: 'time between a failing readiness and the end of accepting, for the load balancer to notice',
-    default: 5_000,
-    min: 0,
-    max: 10_000,
-    unit: 'milliseconds',
-  }),
 });
 export type ApiConfig = Values<(typeof apiConfig)['variables']>;

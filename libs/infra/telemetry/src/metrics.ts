@@ -6,6 +6,7 @@ import {
   Registry,
 } from 'prom-client';
 import type { Log } from './log.js';
+import { type Across, type MetricsSnapshot, textOf } from './metrics-snapshot.js';
 import { SeriesBudget } from './series-budget.js';
 import type { ProcessIdentity, TelemetryConfig } from './telemetry.config.js';
 
@@ -56,6 +57,7 @@ export class Metrics {
   private readonly registry = new Registry();
   private readonly registered = new Map<string, Registered>();
   private readonly budget: SeriesBudget;
+  private gather: (() => Promise<readonly MetricsSnapshot[]>) | undefined;
 
   constructor(setup?: MetricsSetup) {
     const { log, maxSeries: limit = maxSeries } = setup ?? {};
@@ -65,7 +67,7 @@ export class Metrics {
     );
     if (!setup || !this.enabled) return;
     collectDefaultMetrics({ register: this.registry });
-    this.gauge('app_info', 'Always 1; names this process.', ['service', 'app', 'version']).set(
+    this.gauge('app_info', 'Always 1; names this process.', ['service', 'app', 'version'], 'first').set(
       { service: setup.config.service, app: setup.identity.app, version: setup.identity.version },
       1,
     );
@@ -86,9 +88,15 @@ export class Metrics {
     });
   }
 
-  gauge<const Name extends string = never>(name: string, help: string, labelNames: readonly Name[] = []): Gauge<Name> {
+  /** `across`: what is shown where several processes are scraped as one. */
+  gauge<const Name extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Name[] = [],
+    across: Across = 'sum',
+  ): Gauge<Name> {
     return this.once(name, 'gauge', () => {
-      const metric = new PromGauge({ name, help, labelNames, registers: [this.registry] });
+      const metric = new PromGauge({ name, help, labelNames, aggregator: across, registers: [this.registry] });
       const series = this.budget.series(name, labelNames, 1, (values) => metric.labels(...values));
       return {
         set: (labels, value) => series(labels)?.set(value),
@@ -118,6 +126,7 @@ export class Metrics {
     help: string,
     labelNames: readonly Name[],
     read: () => readonly Reading<Name>[],
+    across: Across = 'sum',
   ): void {
     this.once(name, 'gauge', () => {
       const fits = this.budget.batch(name);
@@ -125,6 +134,7 @@ export class Metrics {
         name,
         help,
         labelNames,
+        aggregator: across,
         registers: [this.registry],
         collect() {
           this.reset();
@@ -135,8 +145,19 @@ export class Metrics {
     });
   }
 
+  /** The text of a scrape: this process's series, or of all processes that `gatherFrom` names. */
   async expose(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.registry.contentType, body: await this.registry.metrics() };
+    const body = this.gather === undefined ? await this.registry.metrics() : await textOf(await this.gather());
+    return { contentType: this.registry.contentType, body };
+  }
+
+  snapshot(): Promise<MetricsSnapshot> {
+    return this.registry.getMetricsAsJSON();
+  }
+
+  /** From now on a scrape shows the sum of what `gather` finds: for processes that answer on one port. */
+  gatherFrom(gather: () => Promise<readonly MetricsSnapshot[]>): void {
+    this.gather = gather;
   }
 
   private once<Instrument>(name: string, shape: Shape, make: () => Instrument): Instrument {
