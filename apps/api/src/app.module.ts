@@ -3,6 +3,7 @@ import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
 import { MembersModule, memberFacts } from '#domain/members';
 import { PatientsModule, patientFacts } from '#domain/patients';
 import { AuditModule } from '#infra/audit';
+import { CacheModule } from '#infra/cache';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule } from '#infra/health';
 import { IdentityModule, identityJobs } from '#infra/identity';
@@ -33,6 +34,7 @@ export class AppModule {
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
         QueuesModule.forRoot({ jobs: identityJobs, facts: [...appointmentFacts, ...memberFacts, ...patientFacts] }),
         AuditModule,
+        CacheModule.forRoot(settings.cache),
         ThrottlingModule.forRoot(settings.throttling),
         IdentityModule.forRoot(settings.identity),
         AppointmentsModule,

@@ -11,7 +11,6 @@ describe('what the API reads from the environment', () => {
       corsOrigins: [],
       trustedProxies: ['127.0.0.1/32', '::1/128'],
       compression: true,
-      drainWaitMs: 5_000,
     });
   });
 
@@ -30,8 +29,4 @@ describe('what the API reads from the environment', () => {
       expect(() => read({ TRUSTED_PROXIES: given })).toThrow('TRUSTED_PROXIES must hold addresses or CIDRs');
     },
   );
-
-  it('a drain waits ten seconds at most, or it would not end in 35', () => {
-    expect(() => read({ DRAIN_WAIT: '10001' })).toThrow('DRAIN_WAIT');
-  });
 });

@@ -84,7 +84,7 @@ export const knownPermissions = new Set(['things.read', 'things.manage']);
 
 /** The edge around controllers of a test, with the ports that only a whole house can fill answered here. */
 export async function startEdge(options: EdgeOptions): Promise<Edge> {
-  const { api } = parseConfig({ api: apiConfig }, { DRAIN_WAIT: '0', ...options.environment });
+  const { api } = parseConfig({ api: apiConfig }, options.environment ?? {});
   const clock = new FixedClock(baseTime);
   const lines = new LogLines();
   const log = createLog({ level: 'info', service: 'praxis' }, { app: 'api', version: '0', to: lines.sink, clock });

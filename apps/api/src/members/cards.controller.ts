@@ -73,14 +73,14 @@ export class CardsController {
   @Header('content-type', 'image/svg+xml')
   @Access({ ...print, summary: 'The card’s QR code as SVG' })
   async svg(@Ctx() ctx: TenantContext, @Param('cardId', { schema: cardId }) id: CardId): Promise<Buffer> {
-    return (await this.cards.print(ctx, id, 'svg')).content;
+    return this.cards.print(ctx, id, 'svg');
   }
 
   @Get(':cardId/qr.png')
   @Header('content-type', 'image/png')
   @Access({ ...print, summary: 'The card’s QR code as PNG, one bit per pixel' })
   async png(@Ctx() ctx: TenantContext, @Param('cardId', { schema: cardId }) id: CardId): Promise<Buffer> {
-    return (await this.cards.print(ctx, id, 'png')).content;
+    return this.cards.print(ctx, id, 'png');
   }
 
   @Post(':cardId/revoke')

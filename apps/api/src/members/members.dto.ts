@@ -5,6 +5,7 @@ import {
   type CardId,
   cardEvents,
   cardStatuses,
+  type GeneratedCard,
   type Inspection,
   idNumberLength,
   idSchemes,
@@ -21,6 +22,7 @@ import {
   validities,
   verdicts,
 } from '#domain/members';
+import type { CacheStats, StrategyStats } from '#infra/cache';
 import { type Instant, toDate } from '#infra/kernel';
 import { idOf, instantText, line, listQuery, localDate, pageOf, versionNumber } from '../edge/index.js';
 
@@ -77,6 +79,35 @@ export const card = z.strictObject({
   revokedAt: instantText.nullable(),
 });
 export const cards = z.strictObject({ items: z.array(card) });
+export const generatedCard = z.strictObject({
+  card,
+  qr: z.strictObject({
+    payload: z.string().meta({ description: 'signed; what POST /api/v1/cards/verify takes as scan' }),
+    svg: z.string(),
+  }),
+});
+const cacheCounts = z.strictObject({
+  ttl: z.int().meta({ description: 'seconds in the second tier' }),
+  entries: z.int().meta({ description: 'in this process’s memory' }),
+  bytes: z.int(),
+  hits: z.int(),
+  misses: z.int(),
+  hitRate: z.number().nullable(),
+  singleFlightWaits: z.int(),
+});
+export const cardCaches = z.strictObject({
+  since: instantText,
+  layers: z.strictObject({
+    l1: z.strictObject({ status: z.enum(['up', 'off']), entries: z.int(), bytes: z.int(), maxBytes: z.int() }),
+    l2: z.strictObject({ status: z.enum(['up', 'away', 'off']) }),
+  }),
+  namespaces: z.strictObject({
+    memberData: cacheCounts,
+    cardData: cacheCounts,
+    qrCodes: cacheCounts,
+    pdfCards: cacheCounts,
+  }),
+});
 const historyEntry = z.strictObject({
   version: versionNumber,
   event: z.enum(cardEvents),
@@ -128,6 +159,36 @@ export const presentCard = (found: AssessedCard): z.input<typeof card> => ({
   issuedAt: at(found.issuedAt),
   revokedAt: found.revokedAt === null ? null : at(found.revokedAt),
 });
+
+export const presentGenerated = ({ card: made, face }: GeneratedCard): z.input<typeof generatedCard> => ({
+  card: presentCard(made),
+  qr: { payload: face.code, svg: face.svg },
+});
+
+const presentCounts = (of: StrategyStats): z.input<typeof cacheCounts> => ({
+  ttl: of.ttlS,
+  entries: of.memory.entries,
+  bytes: of.memory.bytes,
+  hits: of.hits,
+  misses: of.misses,
+  hitRate: of.hitRate,
+  singleFlightWaits: of.joined,
+});
+
+export const presentCardCaches = ({ enabled, since, memory, redis, strategies }: CacheStats) =>
+  ({
+    since: at(since),
+    layers: {
+      l1: { status: enabled ? 'up' : 'off', entries: memory.entries, bytes: memory.bytes, maxBytes: memory.maxBytes },
+      l2: { status: enabled ? redis : 'off' },
+    },
+    namespaces: {
+      memberData: presentCounts(strategies.memberData),
+      cardData: presentCounts(strategies.cardData),
+      qrCodes: presentCounts(strategies.qrCodes),
+      pdfCards: presentCounts(strategies.pdfCards),
+    },
+  }) satisfies z.input<typeof cardCaches>;
 
 export const presentHistory = (entries: readonly CardHistoryEntry[]): z.input<typeof cardHistory> => ({
   items: entries.map(({ actorKind, actorId, ...entry }) => ({

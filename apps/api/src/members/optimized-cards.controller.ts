@@ -1,14 +1,29 @@
-import { Controller, Get, Param, Query } from '@nestjs/common';
+import { Controller, Get, Param, Post, Query } from '@nestjs/common';
 import type { z } from 'zod';
-import { MembersService, permissionOf } from '#domain/members';
+import { CardsService, type MemberId, MembersService, permissionOf } from '#domain/members';
+import { Cache } from '#infra/cache';
 import type { TenantContext } from '#infra/kernel';
 import { Access, Ctx } from '../edge/index.js';
-import { idNumber, lookupQuery, member, presentMember } from './members.dto.js';
+import {
+  cardCaches,
+  generatedCard,
+  idNumber,
+  lookupQuery,
+  member,
+  memberId,
+  presentCardCaches,
+  presentGenerated,
+  presentMember,
+} from './members.dto.js';
 
 /** Paths that earlier clients call; each is another way to a route under /members. */
 @Controller('api/v1/optimized-cards')
 export class OptimizedCardsController {
-  constructor(private readonly members: MembersService) {}
+  constructor(
+    private readonly members: MembersService,
+    private readonly cards: CardsService,
+    private readonly cache: Cache,
+  ) {}
 
   @Get('member/:idNumber')
   @Access({
@@ -25,5 +40,28 @@ export class OptimizedCardsController {
     @Query({ schema: lookupQuery }) { idScheme }: z.infer<typeof lookupQuery>,
   ) {
     return presentMember(await this.members.lookup(ctx, idScheme, number));
+  }
+  @Post('generate-data/:memberId')
+  @Access({
+    permission: permissionOf['card.print'],
+    audit: 'card.generate',
+    limit: 'card-generation',
+    answers: generatedCard,
+    summary: 'The member’s primary card with its QR code, ready to show; nothing is issued',
+  })
+  async generate(@Ctx() ctx: TenantContext, @Param('memberId', { schema: memberId }) id: MemberId) {
+    return presentGenerated(await this.cards.generate(ctx, id));
+  }
+
+  @Get('cache-stats')
+  @Access({
+    permission: permissionOf['member.read'],
+    audit: 'none',
+    limit: 'read',
+    answers: cardCaches,
+    summary: 'What this process has seen of the caches of members, cards, QR codes and printed cards',
+  })
+  cacheStats(@Ctx() ctx: TenantContext) {
+    return presentCardCaches(this.cache.stats(ctx));
   }
 }

@@ -3,6 +3,7 @@ import { newId, type TenantContext } from '#infra/kernel';
 import type { WriteContext } from '#infra/sharding';
 import type { Card, CardEvent, CardHistoryEntry, CardId, RevocationReason } from './card.js';
 import type { CardCodes } from './card-code.js';
+import type { CardFace, CardPictures } from './card-pictures.js';
 import { type CardRow, CardsRepository } from './cards.repository.js';
 import { type MemberId, memberLimits } from './member.js';
 import { fail } from './members.errors.js';
@@ -10,11 +11,16 @@ import { cardFact } from './members.facts.js';
 import { demand } from './members.policy.js';
 import { MembersRepository } from './members.repository.js';
 import type { MembersParts } from './members.service.js';
-import { type QrFormat, type QrImage, qrImage } from './qr-image.js';
+import type { QrFormat } from './qr-image.js';
 import { type AssessedCard, validityOf } from './validity.js';
 
 /** The most versions of one card that its history shows. */
 const historyMax = 100;
+
+export interface GeneratedCard {
+  readonly card: AssessedCard;
+  readonly face: CardFace;
+}
 
 /** Cards of members: issued, printed, revoked. Nothing about them is deleted. */
 @Injectable()
@@ -25,6 +31,7 @@ export class CardsService {
   constructor(
     private readonly parts: MembersParts,
     private readonly codes: CardCodes,
+    private readonly pictures: CardPictures,
   ) {}
 
   /** To an active member; one primary card at a time, and five active ones in all. */
@@ -86,9 +93,7 @@ export class CardsService {
   /** Newest first, at most 200: all that a member may have. */
   async ofMember(ctx: TenantContext, memberId: MemberId): Promise<readonly AssessedCard[]> {
     demand(ctx, 'card.read');
-    const [member, cards] = await this.parts.sharding.read(ctx, (tx) =>
-      Promise.all([this.#members.read(tx, memberId), this.#rows.ofMember(tx, memberId, memberLimits.cards)]),
-    );
+    const [member, cards] = await this.#read(ctx, memberId);
     if (!member) throw fail('member.not_found');
     await this.parts.audit.recordRead(ctx, {
       action: 'card.list',
@@ -109,13 +114,34 @@ export class CardsService {
     return entries;
   }
 
-  /** The card's QR code; a revoked card has none. */
-  async print(ctx: TenantContext, id: CardId, format: QrFormat): Promise<QrImage> {
+  /** The card’s QR code; a revoked card has none. */
+  async print(ctx: TenantContext, id: CardId, format: QrFormat): Promise<Buffer> {
     demand(ctx, 'card.print');
     const card = await this.#find(ctx, id);
     if (this.#assessed(card).validity === 'revoked') throw fail('card.revoked');
     await this.#recordRead(ctx, 'card.print', card);
-    return qrImage(this.codes.write({ tenantId: ctx.tenant.id, cardId: id, version: card.version }), format);
+    return this.pictures.draw(ctx, this.#codeOf(ctx, card), format);
+  }
+
+  /** The member’s primary card and all that an app shows of it. Nothing is issued. */
+  async generate(ctx: TenantContext, memberId: MemberId): Promise<GeneratedCard> {
+    demand(ctx, 'card.print');
+    const [member, cards] = await this.#read(ctx, memberId);
+    if (!member) throw fail('member.not_found');
+    const card = cards.find(({ primary, status }) => primary && status === 'active');
+    if (!card) throw fail('card.not_found');
+    await this.#recordRead(ctx, 'card.generate', card);
+    return { card: this.#assessed(card), face: await this.pictures.face(ctx, this.#codeOf(ctx, card)) };
+  }
+
+  #codeOf({ tenant }: TenantContext, { id, version }: Card): string {
+    return this.codes.write({ tenantId: tenant.id, cardId: id, version });
+  }
+
+  #read(ctx: TenantContext, memberId: MemberId) {
+    return this.parts.sharding.read(ctx, (tx) =>
+      Promise.all([this.#members.read(tx, memberId), this.#rows.ofMember(tx, memberId, memberLimits.cards)]),
+    );
   }
 
   async #find(ctx: TenantContext, id: CardId): Promise<CardRow> {

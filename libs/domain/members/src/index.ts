@@ -8,7 +8,8 @@ export {
   revocationReasons,
 } from './card.js';
 export { scanMaxChars } from './card-code.js';
-export { CardsService } from './cards.service.js';
+export type { CardFace } from './card-pictures.js';
+export { CardsService, type GeneratedCard } from './cards.service.js';
 export { type IdScheme, idNumberLength, idSchemes } from './id-scheme.js';
 export {
   type Member,
@@ -28,7 +29,7 @@ export { MembersModule } from './members.module.js';
 export { type MemberVerb, permissionOf } from './members.policy.js';
 export type { MemberFilter } from './members.repository.js';
 export { type MembersParts, MembersService } from './members.service.js';
-export type { QrFormat, QrImage } from './qr-image.js';
+export type { QrFormat } from './qr-image.js';
 export { type AssessedCard, type Validity, validities } from './validity.js';
 export {
   type Inspection,

@@ -1,10 +1,12 @@
 import { Module } from '@nestjs/common';
 import { Audit } from '#infra/audit';
+import { Cache } from '#infra/cache';
 import { RootKey, TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
 import { Sharding } from '#infra/sharding';
 import { CardCodes, cardCodeKeyLabel } from './card-code.js';
+import { CardPictures } from './card-pictures.js';
 import { CardsService } from './cards.service.js';
 import { type MembersParts, MembersService } from './members.service.js';
 import { VerificationService } from './verification.service.js';
@@ -32,8 +34,9 @@ const parts = Symbol('parts of members');
     { provide: MembersService, inject: [parts], useFactory: (all: MembersParts) => new MembersService(all) },
     {
       provide: CardsService,
-      inject: [parts, CardCodes],
-      useFactory: (all: MembersParts, codes: CardCodes) => new CardsService(all, codes),
+      inject: [parts, CardCodes, Cache],
+      useFactory: (all: MembersParts, codes: CardCodes, cache: Cache) =>
+        new CardsService(all, codes, new CardPictures(cache)),
     },
     {
       provide: VerificationService,

@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
+import { Cache, cacheConfig } from '#infra/cache';
+import { parseConfig } from '#infra/config';
 import { newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
-import { createLog } from '#infra/telemetry';
+import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
 import type { LocalDate } from '#infra/time';
 import { CardCodes, cardCodeKeyLabel } from '../src/card-code.js';
+import { CardPictures } from '../src/card-pictures.js';
 import { CardsService } from '../src/cards.service.js';
 import type { NewMember, Period } from '../src/member.js';
 import { memberFacts } from '../src/members.facts.js';
@@ -20,10 +23,13 @@ export function openServices(db: TestDatabases) {
   const outbox = new Outbox(new Catalogue({ facts: memberFacts }), new Nudge(redis, log), clock);
   const parts = { sharding, audit, outbox, crypto, clock };
   const codes = new CardCodes(db.rootKey.derive(cardCodeKeyLabel));
+  const { cache: config } = parseConfig({ cache: cacheConfig }, db.env);
+  const cache = new Cache({ config, redis, crypto, audit, log, metrics: new Metrics(), clock });
   return {
     codes,
+    cache,
     members: new MembersService(parts),
-    cards: new CardsService(parts, codes),
+    cards: new CardsService(parts, codes, new CardPictures(cache)),
     verification: new VerificationService(parts, codes),
   };
 }

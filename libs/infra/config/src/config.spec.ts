@@ -10,6 +10,7 @@ import {
   family,
   flag,
   integer,
+  list,
   optional,
   parseConfig,
   secret,
@@ -79,6 +80,25 @@ describe('configuration', () => {
       expect(mistakesOf({ KEY: '', KEY_FILE: join(folder, 'none') })).toContain(
         'KEY_FILE names a file that cannot be read',
       );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('reads a list of secrets from a file too', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'config-'));
+    const replicas = family(
+      list('NODE_<n>_REPLICAS', secretUrl('', ['postgres'], { description: '' }), { description: 'replicas' }),
+      2,
+    );
+    try {
+      writeFileSync(join(folder, 'urls'), 'postgres://a/1,postgres://b/1\n');
+      const environment = { NODE_2_REPLICAS_FILE: join(folder, 'urls') };
+      const { urls } = parseConfig({ nodes: slice('Nodes', { urls: replicas }) }, environment).nodes;
+      expect(urls.map((list) => list?.map((url) => url.reveal()))).toEqual([
+        undefined,
+        ['postgres://a/1', 'postgres://b/1'],
+      ]);
     } finally {
       rmSync(folder, { recursive: true });
     }

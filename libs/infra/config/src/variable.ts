@@ -70,14 +70,17 @@ export function url(env: string, protocols: readonly string[], words: Words<stri
   return variable(env, words, `url (${protocols.join(', ')})`, (t) => parseUrl(t, protocols));
 }
 
-export function list<T>(env: string, item: Pick<Variable<T>, 'parse' | 'shape'>, words: Words<readonly T[]>) {
-  return variable<readonly T[]>(env, words, `comma-separated ${item.shape}`, (t) =>
+type Item<T> = Pick<Variable<T>, 'parse' | 'shape'> & Partial<Pick<Variable<T>, 'secret'>>;
+
+/** A list of secrets is a secret: it too is read from the file that `<NAME>_FILE` names. */
+export function list<T>(env: string, item: Item<T>, words: Words<readonly T[]>) {
+  const parse = (t: string): readonly T[] =>
     t
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '')
-      .map((part) => item.parse(part)),
-  );
+      .map((part) => item.parse(part));
+  return variable<readonly T[]>(env, words, `comma-separated ${item.shape}`, parse, item.secret ?? false);
 }
 
 /** Also read from the file that `<NAME>_FILE` names, as container secrets come. */

@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 import { type RedisRole, type RoleAddress, rolePolicies } from './roles.js';
 
 export type RedisConnection = Redis | Cluster;
@@ -6,12 +6,13 @@ export type RedisConnection = Redis | Cluster;
 const firstRetryMs = 50;
 const maxRetryMs = 5_000;
 const connectTimeoutMs = 2_000;
-/** A server that owes an answer for this long is taken for dead, and its connection is made anew. */
-const silenceTimeoutMs = 2_000;
 /** A socket that does not close by itself in this time is destroyed. */
 const disconnectTimeoutMs = 500;
 const slotsRefreshTimeoutMs = 2_000;
-const maxRedirections = 4;
+/** What no answer has told, such as a node that left the cluster, is found within this time. */
+const slotsRefreshIntervalMs = 5_000;
+/** While a cluster replaces a primary, a command that waits for it is tried this often. */
+const clusterRetryMs = 100;
 
 /** Retries for ever: 50 ms, then twice as long each time, at most 5 s, with a tenth of jitter. */
 export function retryDelayMs(attempt: number, random = Math.random()): number {
@@ -23,7 +24,7 @@ export function retryDelayMs(attempt: number, random = Math.random()): number {
 const reconnectOnError = (error: Error): boolean => error.message.startsWith('READONLY');
 
 function optionsOf(role: RedisRole) {
-  const { commandTimeoutMs, maxRetries } = rolePolicies[role];
+  const { commandTimeoutMs, silenceTimeoutMs, maxRetries } = rolePolicies[role];
   return {
     connectionName: `praxis:${role}`,
     connectTimeout: connectTimeoutMs,
@@ -31,7 +32,8 @@ function optionsOf(role: RedisRole) {
     maxRetriesPerRequest: maxRetries,
     autoResendUnfulfilledCommands: maxRetries !== 0,
     reconnectOnError,
-    ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs, socketTimeout: silenceTimeoutMs }),
+    socketTimeout: silenceTimeoutMs,
+    ...(commandTimeoutMs === null ? {} : { commandTimeout: commandTimeoutMs }),
   } satisfies RedisOptions;
 }
 
@@ -49,12 +51,43 @@ export function connect(role: RedisRole, address: RoleAddress): RedisConnection 
     const { host, port, db } = address;
     return new Redis({ ...single, ...access, host, port, db });
   }
-  return new Cluster([...address.nodes], {
+  const cluster = new Cluster([...address.nodes], {
     redisOptions: { ...options, ...access },
     enableOfflineQueue: waitsForConnection,
     clusterRetryStrategy: (attempt) => retryDelayMs(attempt),
     slotsRefreshTimeout: slotsRefreshTimeoutMs,
     shardedSubscribers: role === 'realtime',
-    maxRedirections: waitsForConnection ? 16 : maxRedirections,
+    ...redirectionsOf(role),
   });
+  followCluster(cluster);
+  return cluster;
+}
+
+/** Its slots are looked up regularly, by a timer that ends with it. */
+function followCluster(cluster: Cluster): void {
+  const timer = setInterval(() => {
+    if (cluster.status === 'ready') cluster.refreshSlotsCache();
+  }, slotsRefreshIntervalMs).unref();
+  cluster.on('ready', () => connectPrimaries(cluster));
+  cluster.on('refresh', () => connectPrimaries(cluster));
+  cluster.once('end', () => clearInterval(timer));
+}
+
+/**
+ * To be redirected (MOVED, ASK) means that the first node has done nothing, so every role follows. After a lost
+ * connection nobody knows what was done: a role that never sends twice fails at once there.
+ */
+function redirectionsOf(role: RedisRole): ClusterOptions {
+  const { maxRetries, maxRedirections } = rolePolicies[role];
+  const retryDelay = maxRetries === 0 ? 0 : clusterRetryMs;
+  return { maxRedirections, retryDelayOnFailover: retryDelay, retryDelayOnClusterDown: retryDelay };
+}
+
+/**
+ * Otherwise a node is connected to by its first command, and refuses others meanwhile where a role does not wait. One
+ * that cannot be reached is left out until the next refresh.
+ */
+function connectPrimaries(cluster: Cluster): void {
+  if (cluster.status !== 'ready') return;
+  for (const node of cluster.nodes('master')) if (node.status === 'wait') node.connect().catch(() => undefined);
 }

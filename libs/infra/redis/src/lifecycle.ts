@@ -1,3 +1,5 @@
+import { Cluster } from 'ioredis';
+import { monotonicMs } from '#infra/kernel';
 import type { RedisConnection } from './connect.js';
 
 const endTimeoutMs = 1_000;
@@ -23,7 +25,24 @@ export async function settledWithin<T>(promise: Promise<T>, timeoutMs: number): 
   }
 }
 
-export function waitUntilReady(connection: RedisConnection, timeoutMs: number): Promise<boolean> {
+/** A connection, or that to one node of a cluster. */
+interface Connecting {
+  readonly status: string;
+  on(event: string, listener: () => void): unknown;
+  off(event: string, listener: () => void): unknown;
+}
+
+/** Of a cluster: once every primary is connected to or known to be away, if one is there. */
+export async function waitUntilReady(connection: RedisConnection, timeoutMs: number): Promise<boolean> {
+  const startedAt = monotonicMs();
+  if (!(await becomesReady(connection, timeoutMs))) return false;
+  if (!(connection instanceof Cluster)) return true;
+  const leftMs = timeoutMs - (monotonicMs() - startedAt);
+  const primaries = await Promise.all(connection.nodes('master').map((node) => becomesReady(node, leftMs)));
+  return primaries.includes(true);
+}
+
+function becomesReady(connection: Connecting, timeoutMs: number): Promise<boolean> {
   if (connection.status === 'ready') return Promise.resolve(true);
   return new Promise((resolve) => {
     const finish = (ready: boolean) => {

@@ -117,6 +117,6 @@ describe('behaviour by role', () => {
       expect(rolePolicies[role]).toMatchObject({ waitsForConnection: false, maxRetries: 0 });
       expect(rolePolicies[role].commandTimeoutMs).toBeLessThanOrEqual(250);
     }
-    expect(rolePolicies.queues).toEqual({ waitsForConnection: true, commandTimeoutMs: null, maxRetries: null });
+    expect(rolePolicies.queues).toMatchObject({ waitsForConnection: true, commandTimeoutMs: null, maxRetries: null });
   });
 });

@@ -11,14 +11,20 @@ export interface RolePolicy {
   readonly waitsForConnection: boolean;
   /** After this a command has failed, whatever the server does; null: it may take for ever (blocking reads of queues). */
   readonly commandTimeoutMs: number | null;
+  /** A server that owes an answer for this long is taken for dead, and its connection is made anew. */
+  readonly silenceTimeoutMs: number;
   /** How many lost connections a command survives; null: any number. */
   readonly maxRetries: number | null;
+  /** In a cluster: how often a command may be sent to another node, or wait 100 ms for one, before it has failed. */
+  readonly maxRedirections: number;
 }
 
 const failFast = (commandTimeoutMs: number): RolePolicy => ({
   waitsForConnection: false,
   commandTimeoutMs,
+  silenceTimeoutMs: 2_000,
   maxRetries: 0,
+  maxRedirections: 4,
 });
 
 /**
@@ -29,8 +35,21 @@ export const rolePolicies: Readonly<Record<RedisRole, RolePolicy>> = {
   cache: failFast(50),
   limits: failFast(250),
   sessions: failFast(250),
-  realtime: { waitsForConnection: true, commandTimeoutMs: 1_000, maxRetries: 1 },
-  queues: { waitsForConnection: true, commandTimeoutMs: null, maxRetries: null },
+  realtime: {
+    waitsForConnection: true,
+    commandTimeoutMs: 1_000,
+    silenceTimeoutMs: 2_000,
+    maxRetries: 1,
+    maxRedirections: 16,
+  },
+  /** Workers wait for jobs in reads of up to 10 s. */
+  queues: {
+    waitsForConnection: true,
+    commandTimeoutMs: null,
+    silenceTimeoutMs: 30_000,
+    maxRetries: null,
+    maxRedirections: Number.MAX_SAFE_INTEGER,
+  },
 };
 
 export type RoleAddress =

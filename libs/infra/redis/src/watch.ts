@@ -1,9 +1,15 @@
+import { Cluster } from 'ioredis';
 import type { Log } from '#infra/telemetry';
 import type { RedisConnection } from './connect.js';
 
-/** First word of a refusal by Redis, such as WRONGPASS or READONLY; the rest of its text may repeat arguments. */
-const refusal = (error: unknown): string | undefined =>
-  error instanceof Error ? /^[A-Z]{3,20}(?= )/.exec(error.message)?.[0] : undefined;
+/**
+ * First word of a refusal by Redis, such as WRONGPASS or READONLY; the rest of its text may repeat arguments. A cluster
+ * that could ask none of its nodes says what the last one said.
+ */
+function refusal(error: unknown): string | undefined {
+  const told = error instanceof Error && 'lastNodeError' in error ? error.lastNodeError : error;
+  return told instanceof Error ? /^[A-Z]{3,20}(?= )/.exec(told.message)?.[0] : undefined;
+}
 
 /**
  * Handles every `error` of a connection and writes one line each time that it comes up or goes down, but
@@ -20,7 +26,10 @@ export function watch(connection: RedisConnection, log: Log): void {
     if (state !== 'up') log.info('redis.state_changed', { from: state, to: 'up' });
     state = 'up';
   });
-  connection.on('error', down);
+  connection.on('error', (error: unknown) => {
+    // A cluster that is ready reports a subscriber that one of its nodes has lost; the others serve on.
+    if (!(connection instanceof Cluster && connection.status === 'ready')) down(error);
+  });
   connection.on('close', () => {
     if (connection.status !== 'end') down();
   });

@@ -1,0 +1,78 @@
+import { LRUCache } from 'lru-cache';
+import type { TenantId } from '#infra/kernel';
+import type { Counter, Metrics } from '#infra/telemetry';
+import type { StrategyName } from './strategies.js';
+
+/**
+ * What became of a read, tier by tier. Each read is one of `memory`; what missed there is one of `redis`, or joined the
+ * flight of another read; what Redis did not have is one of `source`. With the cache switched off there is only `source`.
+ */
+export const outcomes = {
+  memory: ['hit', 'miss'],
+  flight: ['joined'],
+  /** `away`: not connected, or left alone after failures. `refused`: changed by somebody, or not ours. */
+  redis: ['hit', 'miss', 'refused', 'away', 'error'],
+  source: ['loaded', 'failed'],
+} as const;
+export type Tier = keyof typeof outcomes;
+export type OutcomeOf<T extends Tier> = (typeof outcomes)[T][number];
+
+export interface HitCounts {
+  readonly hits: number;
+  readonly misses: number;
+}
+
+/** Tenants with counts of their own in this process; who asked least recently is forgotten. */
+const tenantsMax = 10_000;
+const none: HitCounts = { hits: 0, misses: 0 };
+
+/** Every read since the process began, for metrics and for whoever looks after the cache. */
+export class Counts {
+  readonly #metric: Counter<'strategy' | 'tier' | 'result'>;
+  readonly #bytes: Counter<'strategy' | 'direction'>;
+  readonly #numbers = new Map<string, number>();
+  readonly #tenants = new LRUCache<TenantId, HitCounts>({ max: tenantsMax });
+
+  constructor(metrics: Metrics) {
+    this.#metric = metrics.counter('cache_requests_total', 'Reads of the cache by what became of them in each tier.', [
+      'strategy',
+      'tier',
+      'result',
+    ]);
+    this.#bytes = metrics.counter('cache_redis_bytes_total', 'Bytes of values read from and written to Redis.', [
+      'strategy',
+      'direction',
+    ]);
+  }
+
+  count<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): void {
+    this.#metric.inc({ strategy, tier, result });
+    this.#add(`${strategy} ${tier} ${result}`, 1);
+  }
+
+  countBytes(strategy: StrategyName, direction: 'read' | 'written', bytes: number): void {
+    this.#bytes.inc({ strategy, direction }, bytes);
+    this.#add(`${strategy} bytes ${direction}`, bytes);
+  }
+
+  countTenant(tenantId: TenantId, kind: 'hits' | 'misses'): void {
+    const counted = this.ofTenant(tenantId);
+    this.#tenants.set(tenantId, { ...counted, [kind]: counted[kind] + 1 });
+  }
+
+  of<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): number {
+    return this.#numbers.get(`${strategy} ${tier} ${result}`) ?? 0;
+  }
+
+  bytesOf(strategy: StrategyName, direction: 'read' | 'written'): number {
+    return this.#numbers.get(`${strategy} bytes ${direction}`) ?? 0;
+  }
+
+  ofTenant(tenantId: TenantId): HitCounts {
+    return this.#tenants.get(tenantId) ?? none;
+  }
+
+  #add(name: string, by: number): void {
+    this.#numbers.set(name, (this.#numbers.get(name) ?? 0) + by);
+  }
+}

@@ -1,0 +1,42 @@
+import fc from 'fast-check';
+import { newId, type TenantContext, type TenantId } from '#infra/kernel';
+import { cacheKey, generationKey, tenantOf } from './key.js';
+import { strategyNames } from './strategies.js';
+
+const contextOf = (id: string): TenantContext => ({
+  requestId: 'r',
+  actor: { kind: 'anonymous' },
+  tenant: { id: id as TenantId, plan: 'FREE' },
+  deadline: 0,
+});
+const ctx = contextOf(newId());
+const refused = expect.objectContaining({ code: 'cache.key_invalid' });
+
+describe('a key', () => {
+  it('[C-148] holds a-z 0-9 : _ - and at most 200 bytes, and its tenant comes from the context alone', () => {
+    const taken = cacheKey(ctx, 'general', 'a:b_c-9');
+    expect(taken.text).toBe(`c1:{t:${ctx.tenant.id}}:general:a:b_c-9`);
+    expect(taken.tenantId).toBe(ctx.tenant.id);
+    expect(cacheKey(ctx, 'general', 'k'.repeat(200)).text).toContain('k'.repeat(200));
+    const other = newId();
+    for (const wrong of ['', 'k'.repeat(201), 'A', 'a b', 'a*', 'é', 'a\n', `{t:${other}}:x`, 'a}b', 'a/b', '#x'])
+      expect(() => cacheKey(ctx, 'general', wrong)).toThrow(refused);
+    const named = cacheKey(ctx, 'general', `t:${other}`);
+    expect([named.tenantId, tenantOf(named.text)]).toEqual([ctx.tenant.id, ctx.tenant.id]);
+  });
+
+  it('of one tenant, strategy and name is never that of another, nor the generation of any', () => {
+    const name = fc.stringMatching(/^[a-z0-9:_-]{1,40}$/);
+    const part = fc.tuple(fc.uuid(), fc.constantFrom(...strategyNames), name);
+    const textOf = ([tenant, strategy, key]: [string, (typeof strategyNames)[number], string]) =>
+      cacheKey(contextOf(tenant), strategy, key).text;
+    fc.assert(
+      fc.property(part, part, (one, two) => {
+        const same = JSON.stringify(one) === JSON.stringify(two);
+        expect(textOf(one) === textOf(two)).toBe(same);
+        expect(textOf(one)).not.toBe(generationKey(textOf(two)));
+        expect(tenantOf(textOf(one))).toBe(one[0]);
+      }),
+    );
+  });
+});
