@@ -1,0 +1,110 @@
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { addRedisCheck, Readiness } from '#infra/health';
+import { FactFeed } from '#infra/realtime';
+import { RedisConnections } from '#infra/redis';
+import { assertSchemaVersions, Databases, directoryName, Sharding } from '#infra/sharding';
+import { Log, Metrics, NestLog, type ProcessIdentity } from '#infra/telemetry';
+import { schemaWindows } from '#migrations';
+import { Channels } from './facts/channels.js';
+import { GatewayMetrics } from './gateway.metrics.js';
+import { GatewayModule } from './gateway.module.js';
+import { doorOf } from './http/door.js';
+import { HttpFront } from './http/http-front.js';
+import { SessionRounds } from './sessions/session-rounds.js';
+import type { Settings } from './settings.js';
+import { Admission } from './sockets/admission.js';
+import { ConnectionWatch } from './sockets/connection-watch.js';
+import { releaseAll } from './sockets/drain.js';
+import { Handshake } from './sockets/handshake.js';
+import { Listeners } from './sockets/listeners.js';
+import { SocketAdapter } from './sockets/socket-adapter.js';
+import { SocketServer } from './sockets/socket-server.js';
+
+const directoryCheck = (sharding: Sharding) => async () => {
+  await sharding.ping(directoryName);
+  return 'up' as const;
+};
+
+/** One gateway process: sockets, the facts they hear, and the operators' door, all on one port. */
+export class GatewayProcess {
+  #stopped: Promise<boolean> | undefined;
+
+  private constructor(
+    private readonly app: INestApplication,
+    private readonly front: HttpFront,
+    private readonly settings: Settings,
+  ) {}
+
+  /** Refuses to start where the schema does not fit. */
+  static async start(settings: Settings, identity: ProcessIdentity, log: Log): Promise<GatewayProcess> {
+    const front = new HttpFront(settings.gateway.socketsMax);
+    const module = GatewayModule.forRoot(settings, identity, log);
+    const options = { logger: new NestLog(log), abortOnError: false, bodyParser: false };
+    const app = await NestFactory.create(module, front, options);
+    const gateway = new GatewayProcess(app, front, settings);
+    try {
+      await assertSchemaVersions(app.get(Databases), schemaWindows);
+      await gateway.#open();
+    } catch (error) {
+      await gateway.stop();
+      throw error;
+    }
+    return gateway;
+  }
+
+  /** Of sockets and of the operators' door. */
+  get port(): number {
+    return this.front.port;
+  }
+
+  /** Takes no handshake, lets connections go one after another, closes everything; false when some would not go. */
+  stop(): Promise<boolean> {
+    this.#stopped ??= this.#close();
+    return this.#stopped;
+  }
+
+  async #open(): Promise<void> {
+    const { app, front, settings } = this;
+    const [readiness, sockets, listeners] = [app.get(Readiness), app.get(SocketServer), app.get(Listeners)];
+    readiness.add({ name: directoryName, critical: true, run: directoryCheck(app.get(Sharding)) });
+    addRedisCheck(readiness, app.get(RedisConnections), 'realtime', true);
+    front.answerWith(doorOf(readiness, app.get(Metrics)));
+    app.useWebSocketAdapter(new SocketAdapter(app.getHttpServer(), () => this.#attach(sockets)));
+    await app.init();
+    app.get(GatewayMetrics).watch(() => ({
+      sockets: listeners.count,
+      tenants: app.get(Channels).count,
+      lagging: listeners.laggingCount,
+    }));
+    app.get(ConnectionWatch).start();
+    app.get(SessionRounds).start();
+    await app.listen(settings.gateway.port, settings.gateway.host);
+    readiness.markStarted();
+    app.get(Log).info('gateway.ready', { port: this.port });
+  }
+
+  #attach(sockets: SocketServer) {
+    const { app, front } = this;
+    const server = sockets.attach(front.getHttpServer());
+    server.engine.use(app.get(Admission).guard(() => server.engine.clientsCount));
+    server.use(app.get(Handshake).guard);
+    return server;
+  }
+
+  async #close(): Promise<boolean> {
+    const { app, settings } = this;
+    const log = app.get(Log);
+    log.info('gateway.draining', { count: app.get(Listeners).count });
+    app.get(Readiness).startDraining();
+    app.get(Admission).close();
+    const drained = await releaseAll(app.get(Listeners), settings.gateway.drainSpreadMs);
+    app.get(ConnectionWatch).stop();
+    await app.get(SessionRounds).stop();
+    await app.get(FactFeed).close();
+    this.front.cutAll();
+    await app.close();
+    log.info('gateway.stopped', { outcome: drained ? 'success' : 'failure' });
+    return drained;
+  }
+}
