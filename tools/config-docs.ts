@@ -5,10 +5,18 @@ import { configMarkdown, envExample } from '#infra/config';
 import { projectRoot } from '#infra/testing';
 import { apiSlices } from '../apps/api/src/settings.js';
 import { operatorConfig } from '../apps/cli/src/cli.config.js';
+import { gatewaySlices } from '../apps/websocket-gateway/src/settings.js';
 import { workerSlices } from '../apps/worker/src/settings.js';
 
 /** Every slice that some app composes, once, in the order in which the apps name them. */
-const slices = [...new Set([...Object.values(apiSlices), ...Object.values(workerSlices), operatorConfig])];
+const slices = [
+  ...new Set([
+    ...Object.values(apiSlices),
+    ...Object.values(gatewaySlices),
+    ...Object.values(workerSlices),
+    operatorConfig,
+  ]),
+];
 
 /** The generated documents by path from the root of the project. */
 export const configDocuments: Readonly<Record<string, string>> = {

@@ -21,6 +21,7 @@ const preferredPorts = {
   replica: 5444,
   redis: 6391,
   apis: [portFrom(process.env.HTTP_PORT, 3000)],
+  gateways: [portFrom(process.env.GATEWAY_PORT, 3200)],
   workers: [portFrom(process.env.WORKER_PORT, 3100)],
 };
 
@@ -65,6 +66,7 @@ async function start({ abort }: Ending, logs: HeldBackLogs): Promise<ReadyStack 
       {
         home,
         apis: 1,
+        gateways: 1,
         workers: 1,
         ports: preferredPorts,
         environment: process.env.HTTP_HOST ? { HTTP_HOST: process.env.HTTP_HOST } : {},

@@ -116,8 +116,8 @@ call make_append_only('recon_rejected_row');
  * transaction that commits their statement, which counts them against it.
  */
 const records = `
--- key_hash: keyed hash of the source's own id of the record or, where it has none, of all that the row says; of rows that
--- say the same, the nth of a file has occurrence n. row_hash: keyed hash of all that the row says. content: an envelope.
+-- key_hash: keyed hash of the source and its own id of the record or, where it has none, all that the row says; of rows
+-- that say the same, the nth of a file has occurrence n. row_hash: keyed hash of source and row. content: an envelope.
 create table recon_record (
   tenant_id uuid not null,
   id uuid not null,
@@ -133,7 +133,7 @@ create table recon_record (
   content bytea not null,
   created_at timestamptz not null,
   primary key (tenant_id, id),
-  constraint recon_record_once unique (tenant_id, source_id, key_hash, occurrence_no),
+  constraint recon_record_once unique (tenant_id, key_hash, occurrence_no),
   constraint recon_record_line unique (tenant_id, statement_id, line_no)
 );
 create index recon_record_by_date on recon_record (tenant_id, source_id, business_date, id);

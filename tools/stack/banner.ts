@@ -5,14 +5,15 @@ const rule = '─'.repeat(100);
 
 /** What a newcomer needs at the terminal: where things answer, who may log in, what to try first. */
 export function banner(stack: LocalStack, seed: SeedReport, readySeconds: number): string {
-  const api = stack.apis[0]?.url ?? '';
+  const api = stack.url;
   const curls = seed.examples.map((example) => `  # ${example.says}\n  ${curlLine(api, seed.login, example)}`);
   return [
     '',
     rule,
     `Praxis is ready after ${readySeconds.toFixed(1)} s. Ctrl-C drains and stops it; the data stays until \`npm run reset\`.`,
     '',
-    ...section('Open', urls(api, stack.workers[0]?.url)),
+    ...section('Open', urls(stack)),
+    ...(stack.proxy === undefined ? [] : section('Inside', processesOf(stack))),
     ...section(
       'Log in',
       seed.logins.map(({ role, tenant, email, password }) => [role, `${email}  ${password}  (tenant ${tenant})`]),
@@ -33,14 +34,26 @@ function section(title: string, rows: readonly Row[]): string[] {
   return [title, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''];
 }
 
-const urls = (api: string, worker: string | undefined): Row[] => [
-  ['API', `${api}/api/v1`],
-  ['reference', `${api}/docs`],
-  ['OpenAPI', `${api}/openapi.json`],
-  ['health', `${api}/health/ready`],
-  ['metrics', `${api}/metrics`],
-  ...(worker === undefined ? [] : [['worker', `${worker}/health/ready`] as const]),
-];
+function urls(stack: LocalStack): Row[] {
+  const { url: api, proxy, gateways, workers } = stack;
+  const sockets = proxy?.url ?? gateways[0]?.url;
+  const worker = workers[0]?.url;
+  return [
+    ['API', `${api}/api/v1`],
+    ['reference', `${api}/docs`],
+    ['OpenAPI', `${api}/openapi.json`],
+    ['health', `${api}/health/ready`],
+    ...(sockets === undefined ? [] : [['sockets', `${sockets}  Socket.IO, websocket only`] as const]),
+    ...(proxy === undefined ? [['metrics', `${api}/metrics`] as const] : [['HTTPS', proxy.httpsUrl] as const]),
+    ...(proxy === undefined && worker !== undefined ? [['worker', `${worker}/health/ready`] as const] : []),
+  ];
+}
+
+/** Each process with the page that says whether it is ready; its metrics are at /metrics beside it. */
+function processesOf({ apps, proxy }: LocalStack): Row[] {
+  const edge: Row[] = proxy === undefined ? [] : [['edge', `${proxy.statsUrl}/stats`]];
+  return [...edge, ...apps.map(({ name, url }): Row => [name, `${url}/health/ready`])];
+}
 
 /** As the application: without a tenant, row-level security shows no rows. As postgres: everything. */
 function connections({ cluster, environment }: LocalStack): Row[] {
@@ -49,6 +62,8 @@ function connections({ cluster, environment }: LocalStack): Row[] {
     ...cluster.servers.map((_, n) => `SHARD_${n + 1}_URL`),
     'SHARD_1_REPLICAS',
     'REDIS_URL',
+    'REDIS_CLUSTER_NODES',
+    'REDIS_PASSWORD',
   ];
   const rows = names.flatMap((name): Row[] => {
     const value = environment[name];

@@ -58,5 +58,5 @@ async function reload(stack: LocalStack, files: readonly string[], say: (line: s
 function appsOf(stack: LocalStack, files: readonly string[]): readonly AppProcess[] {
   const touched = new Set(files.map((file) => /^apps\/([^/]+)\//.exec(file)?.[1] ?? 'all'));
   if (touched.has('all')) return stack.apps;
-  return [...(touched.has('api') ? stack.apis : []), ...(touched.has('worker') ? stack.workers : [])];
+  return stack.apps.filter(({ kind }) => touched.has(kind));
 }

@@ -2,7 +2,11 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
+import { MembersModule, memberFacts } from '#domain/members';
+import { PatientsModule, patientFacts } from '#domain/patients';
+import { ReconciliationModule, reconciliationFacts, reconciliationJobs } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
+import { CacheModule, cacheConfig } from '#infra/cache';
 import { parseConfig } from '#infra/config';
 import { CryptoModule, cryptoConfig } from '#infra/crypto';
 import { IdentityModule, identityConfig, identityJobs } from '#infra/identity';
@@ -25,6 +29,7 @@ export const productSlices = {
   database: databaseConfig,
   sharding: shardingConfig,
   identity: identityConfig,
+  cache: cacheConfig,
 };
 
 const deadlineMs = 60_000;
@@ -41,10 +46,17 @@ export async function withProduct<T>(work: (product: INestApplicationContext) =>
         RedisModule.forRoot(config.redis),
         CryptoModule.forRoot(config.crypto),
         ShardingModule.forRoot({ ...config, applicationName: `${config.telemetry.service}:cli` }),
-        QueuesModule.forRoot({ jobs: identityJobs, facts: appointmentFacts }),
+        QueuesModule.forRoot({
+          jobs: [...identityJobs, ...reconciliationJobs],
+          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
+        }),
         AuditModule,
+        CacheModule.forRoot(config.cache),
         IdentityModule.forRoot(config.identity),
         AppointmentsModule,
+        MembersModule,
+        PatientsModule,
+        ReconciliationModule,
       ],
     },
     { logger: false, abortOnError: false },

@@ -2,6 +2,7 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { appointmentFacts } from '#domain/appointments';
 import { memberFacts } from '#domain/members';
 import { patientFacts } from '#domain/patients';
+import { reconciliationFacts } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule } from '#infra/health';
@@ -28,7 +29,7 @@ import { Listeners } from './sockets/listeners.js';
 import { SocketServer } from './sockets/socket-server.js';
 
 const clock = systemClock;
-const facts = [...appointmentFacts, ...memberFacts, ...patientFacts];
+const facts = [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts];
 
 @Module({})
 export class GatewayModule {

@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { addRedisCheck, Readiness } from '#infra/health';
-import { FactFeed } from '#infra/realtime';
+import { type Departure, drain, inFlightMs, type Service } from '#infra/processes';
 import { RedisConnections } from '#infra/redis';
 import { assertSchemaVersions, Databases, directoryName, Sharding } from '#infra/sharding';
 import { Log, Metrics, NestLog, type ProcessIdentity } from '#infra/telemetry';
@@ -21,20 +21,28 @@ import { Listeners } from './sockets/listeners.js';
 import { SocketAdapter } from './sockets/socket-adapter.js';
 import { SocketServer } from './sockets/socket-server.js';
 
+/** Of the time for what is in flight, this much is for the last connections to go. */
+const farewellMaxMs = 2_000;
+
 const directoryCheck = (sharding: Sharding) => async () => {
   await sharding.ping(directoryName);
   return 'up' as const;
 };
 
 /** One gateway process: sockets, the facts they hear, and the operators' door, all on one port. */
-export class GatewayProcess {
+export class GatewayProcess implements Service {
+  readonly readiness: Readiness;
+  readonly metrics: Metrics;
   #stopped: Promise<boolean> | undefined;
 
   private constructor(
     private readonly app: INestApplication,
     private readonly front: HttpFront,
     private readonly settings: Settings,
-  ) {}
+  ) {
+    this.readiness = app.get(Readiness);
+    this.metrics = app.get(Metrics);
+  }
 
   /** Refuses to start where the schema does not fit. */
   static async start(settings: Settings, identity: ProcessIdentity, log: Log): Promise<GatewayProcess> {
@@ -58,18 +66,25 @@ export class GatewayProcess {
     return this.front.port;
   }
 
-  /** Takes no handshake, lets connections go one after another, closes everything; false when some would not go. */
-  stop(): Promise<boolean> {
-    this.#stopped ??= this.#close();
+  /**
+   * When the balancer has had its time, takes no handshake, lets connections go one after another, closes everything;
+   * false when some would not go. Where others serve the port, clients that come back reach them; else they hear 503.
+   */
+  drain(departure: Departure): Promise<boolean> {
+    this.#stopped ??= this.#close(departure);
     return this.#stopped;
   }
 
+  stop(): Promise<boolean> {
+    return this.drain({ waitMs: 0, othersServe: false });
+  }
+
   async #open(): Promise<void> {
-    const { app, front, settings } = this;
-    const [readiness, sockets, listeners] = [app.get(Readiness), app.get(SocketServer), app.get(Listeners)];
+    const { app, front, settings, readiness, metrics } = this;
+    const [sockets, listeners] = [app.get(SocketServer), app.get(Listeners)];
     readiness.add({ name: directoryName, critical: true, run: directoryCheck(app.get(Sharding)) });
     addRedisCheck(readiness, app.get(RedisConnections), 'realtime', true);
-    front.answerWith(doorOf(readiness, app.get(Metrics)));
+    front.answerWith(doorOf(readiness, metrics));
     app.useWebSocketAdapter(new SocketAdapter(app.getHttpServer(), () => this.#attach(sockets)));
     await app.init();
     app.get(GatewayMetrics).watch(() => ({
@@ -92,19 +107,33 @@ export class GatewayProcess {
     return server;
   }
 
-  async #close(): Promise<boolean> {
-    const { app, settings } = this;
+  async #close(departure: Departure): Promise<boolean> {
+    const { app, front, settings } = this;
     const log = app.get(Log);
-    log.info('gateway.draining', { count: app.get(Listeners).count });
-    app.get(Readiness).startDraining();
-    app.get(Admission).close();
-    const drained = await releaseAll(app.get(Listeners), settings.gateway.drainSpreadMs);
+    let released = false;
+    const spreadMs = Math.min(settings.gateway.drainSpreadMs, inFlightMs(departure.waitMs) - farewellMaxMs);
+    const ended = await drain(
+      {
+        announce: () => this.readiness.startDraining(),
+        leave: () => front.leave(),
+        finish: async () => {
+          app.get(Admission).close();
+          released = await releaseAll(app.get(Listeners), spreadMs);
+        },
+        cut: () => front.cutAll(),
+        end: () => this.#end(),
+      },
+      { ...departure, log },
+    );
+    log.info('gateway.stopped', { outcome: released && ended ? 'success' : 'failure' });
+    return released && ended;
+  }
+
+  async #end(): Promise<void> {
+    const { app, front } = this;
     app.get(ConnectionWatch).stop();
     await app.get(SessionRounds).stop();
-    await app.get(FactFeed).close();
-    this.front.cutAll();
+    front.cutAll();
     await app.close();
-    log.info('gateway.stopped', { outcome: drained ? 'success' : 'failure' });
-    return drained;
   }
 }

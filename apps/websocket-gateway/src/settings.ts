@@ -1,6 +1,7 @@
 import { parseConfig } from '#infra/config';
 import { cryptoConfig } from '#infra/crypto';
 import { identityConfig } from '#infra/identity';
+import { processesConfig } from '#infra/processes';
 import { redisConfig } from '#infra/redis';
 import { databaseConfig } from '#infra/replicas';
 import { shardingConfig } from '#infra/sharding';
@@ -11,6 +12,7 @@ import { gatewayConfig } from './gateway.config.js';
 export const gatewaySlices = {
   gateway: gatewayConfig,
   telemetry: telemetryConfig,
+  processes: processesConfig,
   crypto: cryptoConfig,
   redis: redisConfig,
   database: databaseConfig,

@@ -92,8 +92,9 @@ export class GatewayFixture {
     });
   }
 
-  static async open(): Promise<GatewayFixture> {
-    return new GatewayFixture(await openTestDatabases());
+  /** `env`: settings of every gateway, for example another Redis. */
+  static async open(env: Readonly<Record<string, string>> = {}): Promise<GatewayFixture> {
+    return new GatewayFixture(await openTestDatabases({ env }));
   }
 
   settings(env: Readonly<Record<string, string>> = {}) {

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { AbstractHttpAdapter } from '@nestjs/core';
 
 /** Headers and bodies of plain requests are small and come at once. */
@@ -46,9 +46,9 @@ export class HttpFront extends AbstractHttpAdapter<Server, IncomingMessage, Serv
     return typeof address === 'object' && address !== null ? address.port : 0;
   }
 
-  /** Connections of any kind that are open. */
-  get openCount(): number {
-    return this.#open.size;
+  /** Nobody new; whoever is connected stays. */
+  leave(): void {
+    NetServer.prototype.close.call(this.httpServer);
   }
 
   /** Ends whatever is still open, without a word to the other side. */

@@ -306,12 +306,25 @@ describe('the encoding of a file', () => {
     ]);
   });
 
+  it('stays open while a row that cannot be read has given up before its first letter beyond ASCII', () => {
+    const ascii = `a,b\n${'x,y\n'.repeat(csvLimits.sampleBytes / 4)}`;
+    const { rows } = scanText(`${ascii}1,"open\nRené,"x"\n`);
+    expect(
+      faultsOf(rows)
+        .slice(-2)
+        .map(([, fault]) => fault),
+    ).toEqual(['unclosed_quote', null]);
+    expect(fieldsOf(rows).at(-1)).toEqual(['René', 'x']);
+  });
+
   it('is not mistaken where the start ends within a letter', () => {
     const filler = 'x'.repeat(csvLimits.sampleBytes - 'a,b\n1,'.length - 1);
-    const rows = fieldsOf(
-      scan([Buffer.from(`a,b\n1,${filler}é\n2,é\n`)], { maxRowBytes: 2 * csvLimits.maxRowBytes }).rows,
-    );
-    expect(rows.map(([, field]) => field?.at(-1))).toEqual(['é', 'é']);
+    const text = `a,b\n1,${filler}é\n2,é\n`;
+    const options = { maxRowBytes: 2 * csvLimits.maxRowBytes };
+    for (const bytes of [Buffer.from(text), windows(text)]) {
+      const rows = fieldsOf(scan([bytes], options).rows);
+      expect(rows.map(([, field]) => field?.at(-1))).toEqual(['é', 'é']);
+    }
   });
 
   it('never depends on how the bytes are cut', () => {

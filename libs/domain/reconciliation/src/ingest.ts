@@ -103,7 +103,7 @@ export class StatementIngest {
 
   /** Rows that the source has not sent before become records; a row with a known id that says something new is rejected. */
   async #store(tx: BulkContext, found: Found, file: StatementFile, { drafts, rejected }: Sorted, pace: Pace) {
-    const known = new KnownRecords(await this.#known(tx, found.source, drafts));
+    const known = new KnownRecords(await this.#known(tx, drafts));
     const fresh: KeyedDraft[] = [];
     const refused: RejectedLine[] = [...rejected];
     for (const each of drafts) {
@@ -118,12 +118,11 @@ export class StatementIngest {
     await this.#keepRejected(tx, found.statement.id, refused, pace);
   }
 
-  async #known(tx: BulkContext, { id }: Source, drafts: readonly KeyedDraft[]) {
+  async #known(tx: BulkContext, drafts: readonly KeyedDraft[]) {
     return drafts.length === 0
       ? []
       : this.#records.known(
           tx,
-          id,
           drafts.map(({ key }) => key.keyHash),
         );
   }

@@ -49,38 +49,48 @@ const rungs = fc.array(fc.uniqueArray(part, { minLength: 1, maxLength: 4, select
 });
 const books = fc.record({ left: records, right: records, rungs });
 
+function textOf(each: Matchable, key: KeyPart): string {
+  if (key.field === 'amount') return String(each.amountMinor);
+  if (key.field === 'externalId') return each.externalId?.trim() ?? '';
+  const text = key.field === 'date' ? each.date : normalText(each[key.field]);
+  return key.field === 'memo' && key.prefix !== undefined ? [...text].slice(0, key.prefix).join('') : text;
+}
+
+function keyOf(each: Matchable, rung: Rung): string | null {
+  const texts = rung.map((key) => textOf(each, key));
+  if (each.amountMinor === 0 || texts.includes('')) return null;
+  return JSON.stringify([each.currency, Math.sign(each.amountMinor), ...texts]);
+}
+
 /** The rules once more, record by record. */
-function naively(left: readonly Matchable[], right: readonly Matchable[], ladder: readonly Rung[]): readonly string[] {
-  const textOf = (each: Matchable, key: KeyPart): string => {
-    if (key.field === 'amount') return String(each.amountMinor);
-    if (key.field === 'externalId') return each.externalId?.trim() ?? '';
-    const text = key.field === 'date' ? each.date : normalText(each[key.field]);
-    return key.field === 'memo' && key.prefix !== undefined ? [...text].slice(0, key.prefix).join('') : text;
-  };
-  const keyOf = (each: Matchable, rung: Rung): string | null => {
-    const texts = rung.map((key) => textOf(each, key));
-    return each.amountMinor === 0 || texts.includes('')
-      ? null
-      : JSON.stringify([each.currency, Math.sign(each.amountMinor), ...texts]);
-  };
-  const found: string[] = [];
+function naively(left: readonly Matchable[], right: readonly Matchable[], ladder: readonly Rung[]) {
+  const pairs: string[] = [];
   const open = { left: new Set(left.keys()), right: new Set(right.keys()) };
+  const unclear = { left: new Set<number>(), right: new Set<number>() };
   for (const [n, rung] of ladder.entries()) {
     const holders = (side: readonly Matchable[], indices: ReadonlySet<number>, key: string) =>
       [...indices].filter((index) => keyOf(side[index]!, rung) === key);
-    const pairs = [...open.left].flatMap((index) => {
-      const key = keyOf(left[index]!, rung);
-      if (key === null || holders(left, open.left, key).length > 1) return [];
-      const others = holders(right, open.right, key);
-      return others.length === 1 ? [[index, others[0]!] as const] : [];
-    });
-    for (const [a, b] of pairs) {
-      found.push(`${a} ${b} ${n}`);
-      open.left.delete(a);
-      open.right.delete(b);
+    const keys = [...open.left].flatMap((index) => keyOf(left[index]!, rung) ?? []);
+    const met = [...new Set(keys)].map(
+      (key) => [holders(left, open.left, key), holders(right, open.right, key)] as const,
+    );
+    for (const [lefts, rights] of met) {
+      if (rights.length === 0) continue;
+      if (lefts.length === 1 && rights.length === 1) {
+        pairs.push(`${lefts[0]} ${rights[0]} ${n}`);
+        open.left.delete(lefts[0]!);
+        open.right.delete(rights[0]!);
+      } else {
+        for (const index of lefts) unclear.left.add(index);
+        for (const index of rights) unclear.right.add(index);
+      }
     }
   }
-  return found;
+  const ambiguous = {
+    left: [...unclear.left].filter((index) => open.left.has(index)).length,
+    right: [...unclear.right].filter((index) => open.right.has(index)).length,
+  };
+  return { pairs, ambiguous };
 }
 
 const pairsOf = ({ matches }: LadderResult) =>
@@ -156,7 +166,7 @@ describe('a ladder', () => {
       fc.property(books, ({ left, right, rungs: ladder }) => {
         const result = matchLadder(left, right, ladder);
         matched += result.matches.length;
-        expect(pairsOf(result)).toEqual(naively(left, right, ladder));
+        expect({ pairs: pairsOf(result), ambiguous: result.ambiguous }).toEqual(naively(left, right, ladder));
       }),
       { numRuns: 500 },
     );

@@ -53,19 +53,30 @@ const stateOf = (leg: '$6' | '$8'): string => `left join lateral
   (select open_minor, amount_minor, ordinal from recon_leg_state
     where tenant_id = $1 and leg_id = ${leg} and record_id = r.id offset 0) s on true`;
 
+const unmatchedBatch = 5_000;
+const cursorOf = (name: string) => ({
+  declare: `declare ${name} no scroll cursor for
+    select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
+           r.amount_minor as "amountMinor", r.content as sealed
+      from recon_record r ${stateOf('$6')}
+     where ${inScope} and s.ordinal is null order by r.business_date, r.id`,
+  fetch: `fetch ${unmatchedBatch} from ${name}`,
+  close: `close ${name}`,
+});
+const unmatchedCursor: Readonly<Record<Side, ReturnType<typeof cursorOf>>> = {
+  left: cursorOf('unmatched_left'),
+  right: cursorOf('unmatched_right'),
+};
+
 /** Every statement about what is matched and what is open. */
 export class MatchesRepository {
-  /** Records that nothing of the leg has matched yet, by day and id. */
-  async unmatched(tx: ReadContext, run: RunRow, side: Side, after: DatedKey | null, limit: number) {
-    const rows = await tx.db.query<StoredRecord>(
-      `select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
-              r.amount_minor as "amountMinor", r.content as sealed
-         from recon_record r ${stateOf('$8')}
-        where ${inScope} and (r.business_date, r.id) > ($6::date, $7::uuid) and s.ordinal is null
-        order by r.business_date, r.id limit $9`,
-      [...scopeOf(tx, run, side), after?.date ?? firstDay, after?.id ?? nil, run.legId, limit],
-    );
-    return rows.map(withAmount);
+  /** Records that nothing of the leg has matched yet, by day and id, some thousand at a time. */
+  async *unmatched(tx: WriteContext, run: RunRow, side: Side): AsyncGenerator<readonly RecordRow[]> {
+    const { declare, fetch, close } = unmatchedCursor[side];
+    await tx.db.execute(declare, [...scopeOf(tx, run, side), run.legId]);
+    for (let rows = await tx.db.query<StoredRecord>(fetch); rows.length > 0; rows = await tx.db.query(fetch))
+      yield rows.map(withAmount);
+    await tx.db.execute(close);
   }
 
   /** Matches, their lines, and what they leave open. */

@@ -32,7 +32,6 @@ interface Attempt {
   readonly pace: Pace;
 }
 
-const readBatch = 5_000;
 const writeBatch = 2_000;
 const dayMs = 86_400_000;
 
@@ -89,27 +88,19 @@ export class Reconciler {
   }
 
   /** Both sides are read by day and id, so that nothing depends on the order in which files came. */
-  async #open(
-    { tx, run, records, signal, progress, pace }: Attempt,
-    side: Side,
-    before: number,
-  ): Promise<readonly Opened[]> {
+  async #open({ tx, run, records, signal, progress, pace }: Attempt, side: Side, before: number) {
     const opened: Opened[] = [];
-    let after: { date: Opened['date']; id: RecordId } | null = null;
-    for (;;) {
+    for await (const rows of this.#matches.unmatched(tx, run, side)) {
       signal.throwIfAborted();
-      const rows = await this.#matches.unmatched(tx, run, side, after, readBatch);
+      if (opened.length + rows.length > runLimits.recordsPerSide) throw fail('run.too_many_records');
       for (const { id, date, amountMinor, sealed } of rows) {
         const texts = await this.#envelopes.openRecord(tx, id, sealed);
         opened.push({ id, date, amountMinor, currency: run.currency, ...texts });
         if (pace.isDue) await pace.rest();
       }
       progress.tell({ phase: 'reading', done: before + opened.length, total: records });
-      if (opened.length > runLimits.recordsPerSide) throw fail('run.too_many_records');
-      const last = rows.at(-1);
-      if (!last || rows.length < readBatch) return opened;
-      after = last;
     }
+    return opened;
   }
 
   async #climb({ run, signal, progress, pace }: Attempt, left: readonly Opened[], right: readonly Opened[]) {

@@ -101,13 +101,13 @@ export class RecordsRepository {
   }
 
   /** Look-ups one by one: what a transaction has just loaded has no statistics, and a join would be planned for no rows. */
-  async known(tx: ReadContext, sourceId: SourceId, keyHashes: readonly Buffer[]): Promise<readonly KnownRecord[]> {
+  async known(tx: ReadContext, keyHashes: readonly Buffer[]): Promise<readonly KnownRecord[]> {
     return tx.db.query<KnownRecord>(
       `select r.key_hash as "keyHash", r.occurrence_no as occurrence, r.row_hash as "rowHash"
-         from unnest($3::bytea[]) as k (key)
+         from unnest($2::bytea[]) as k (key)
         cross join lateral (select key_hash, occurrence_no, row_hash from recon_record
-                             where tenant_id = $1 and source_id = $2 and key_hash = k.key offset 0) r`,
-      [tx.tenant.id, sourceId, keyHashes],
+                             where tenant_id = $1 and key_hash = k.key offset 0) r`,
+      [tx.tenant.id, keyHashes],
     );
   }
 

@@ -12,7 +12,7 @@ export type MemberState = 'booting' | 'serving' | 'draining' | 'ended';
 export type Departing = 'memory' | 'requests' | 'signal' | 'restart' | 'shutdown' | 'hung' | 'crash';
 
 /** A worker that is still starting has this long. */
-export const bootMaxMs = 60_000;
+export const bootMaxMs = 120_000;
 /** A worker whose event loop has not turned for this long does not serve anybody. */
 export const hungAfterMs = 10_000;
 

@@ -1,4 +1,12 @@
-export { type Departure, type DrainPlan, type DrainSteps, drain, endingMaxMs, inFlightMaxMs } from './drain.js';
+export {
+  type Departure,
+  type DrainPlan,
+  type DrainSteps,
+  drain,
+  endingMaxMs,
+  inFlightMaxMs,
+  inFlightMs,
+} from './drain.js';
 export { exitCodes } from './exit-codes.js';
 export { HttpDoor } from './http-door.js';
 export { type ProcessesConfig, processesConfig } from './processes.config.js';

@@ -82,9 +82,11 @@ async function nodesOf(cluster: Cluster): Promise<ReadonlyMap<string, boolean>> 
 
 /** Reads the answer of CLUSTER NODES: `<id> <host:port@bus[,name]> <flags> …`, a line for each node. */
 export function nodesIn(answer: string): ReadonlyMap<string, boolean> {
-  const lines = answer.split('\n').map((line) => line.split(' '));
-  const nodes = lines.filter(([, address, flags]) => address && flags && !flags.includes('noaddr'));
-  return new Map(
-    nodes.map(([, address = '', flags = '']) => [address.split('@', 1)[0] ?? '', !/fail/.test(flags)] as const),
-  );
+  const nodes = answer.split('\n').flatMap((line) => {
+    const [, address = '', flagText = ''] = line.split(' ');
+    const flags = flagText.split(',');
+    const isUp = !flags.includes('fail') && !flags.includes('fail?');
+    return address === '' || flags.includes('noaddr') ? [] : [[address.split('@', 1)[0] ?? '', isUp] as const];
+  });
+  return new Map(nodes);
 }

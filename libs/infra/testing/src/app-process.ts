@@ -6,10 +6,12 @@ import { projectRoot, StackError } from './places.js';
 import { birthOf, isAlive, stopProcess, waitUntil } from './processes.js';
 import type { Environment } from './stack-environment.js';
 
+export type AppKind = 'api' | 'worker' | 'websocket-gateway';
+
 export interface AppPlan {
   /** `api-1`, for logs and for the file that names its process. */
   readonly name: string;
-  readonly app: 'api' | 'worker';
+  readonly app: AppKind;
   readonly port: number;
   readonly environment: Environment;
   /** Folder of the files that name running processes. */
@@ -25,7 +27,7 @@ const readyTimeoutMs = 60_000;
 const probeTimeoutMs = 2_000;
 const shownLines = 30;
 
-/** One api or worker built for production, in a process of its own that Ctrl-C in the terminal does not reach. */
+/** One api, worker or gateway built for production, in a process of its own that Ctrl-C in the terminal does not reach. */
 export class AppProcess {
   #child: ChildProcess | undefined;
   #lastLines: string[] = [];
@@ -36,6 +38,14 @@ export class AppProcess {
 
   get name(): string {
     return this.plan.name;
+  }
+
+  get kind(): AppKind {
+    return this.plan.app;
+  }
+
+  get port(): number {
+    return this.plan.port;
   }
 
   get url(): string {
@@ -132,14 +142,18 @@ export class AppProcess {
   }
 }
 
-/** Ends apps that a killed run left behind: only processes that were started for this very folder. */
-export async function stopLeftApps(pidFolder: string): Promise<void> {
+/** Ends apps that a killed run left behind: only processes that were started for this very folder. True when it did. */
+export async function stopLeftApps(pidFolder: string): Promise<boolean> {
   mkdirSync(pidFolder, { recursive: true });
+  let stopped = false;
   for (const name of readdirSync(pidFolder)) {
     const [pidText, ...birth] = readFileSync(join(pidFolder, name), 'utf8').split(' ');
     const pid = Number(pidText);
-    if (pid > 1 && isAlive(pid) && birthOf(pid) === birth.join(' '))
+    if (pid > 1 && isAlive(pid) && birthOf(pid) === birth.join(' ')) {
       await stopProcess(pid, [['SIGKILL', killTimeoutMs]]);
+      stopped = true;
+    }
     rmSync(join(pidFolder, name), { force: true });
   }
+  return stopped;
 }

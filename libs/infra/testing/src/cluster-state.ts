@@ -7,7 +7,12 @@ import { StackError } from './places.js';
 export interface ClusterState {
   readonly superuserPassword: string;
   readonly redisPassword: string;
-  readonly ports: { readonly servers?: readonly number[]; readonly replica?: number; readonly redis?: number };
+  readonly ports: {
+    readonly servers?: readonly number[];
+    readonly replica?: number;
+    readonly redis?: number;
+    readonly redisNodes?: readonly number[];
+  };
 }
 
 const fileOf = (home: string): string => join(home, 'state.json');

@@ -1,11 +1,16 @@
-export { AppProcess } from './app-process.js';
+export { type AppKind, AppProcess } from './app-process.js';
+export { type HaproxyPlan, HaproxyServer } from './haproxy-server.js';
+export type { EdgeTarget, EdgeTargets } from './haproxy-settings.js';
+export { holderOf } from './home-lock.js';
 export { type ClusterPlan, type ClusterPorts, ClusterRunsError, LocalCluster } from './local-cluster.js';
-export { LocalStack, removeStackData, type StackPlan, type StackPorts } from './local-stack.js';
+export { LocalStack, removeStackData, type StackPlan, type StackPorts, stopLeftStack } from './local-stack.js';
 export { projectRoot, StackError, stackHome } from './places.js';
 export { findPort } from './ports.js';
 export { postgresBinaries } from './postgres-binaries.js';
 export type { PostgresAddress, PostgresServer } from './postgres-server.js';
 export { birthOf, endWithProcess, isAlive, waitUntil } from './processes.js';
+export { RedisCluster, type RedisClusterPlan } from './redis-cluster.js';
 export type { RedisServer } from './redis-server.js';
+export { type SystemProgram, type SystemProgramName, systemProgram } from './system-program.js';
 export { type TestCluster, testCluster } from './test-cluster.js';
 export { openTestDatabases, TestDatabases, type TestDatabasesOptions } from './test-databases.js';

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import { systemClock } from '#infra/kernel';
 import { type ClusterState, readState, writeState } from './cluster-state.js';
 import { type HomeLock, lockHome } from './home-lock.js';
+import { onPort } from './on-port.js';
 import { makeHome, StackError, stackHome } from './places.js';
-import { findPort, giveBackPort } from './ports.js';
-import { PortTakenError, type PostgresPlan, PostgresServer } from './postgres-server.js';
+import { giveBackPort } from './ports.js';
+import { type PostgresPlan, PostgresServer } from './postgres-server.js';
 import { startStandby } from './postgres-standby.js';
+import { RedisCluster } from './redis-cluster.js';
 import { RedisServer } from './redis-server.js';
 import { removeHome, stopLeftServers, temporaryHome } from './temporary-home.js';
 
@@ -14,6 +16,7 @@ export interface ClusterPorts {
   readonly servers?: readonly number[];
   readonly replica?: number;
   readonly redis?: number;
+  readonly redisNodes?: readonly number[];
 }
 
 export interface ClusterPlan {
@@ -25,7 +28,8 @@ export interface ClusterPlan {
   readonly replica: boolean;
   /** True: what is acknowledged survives a crash. False: fast, for data that is thrown away. */
   readonly durable: boolean;
-  readonly redis: boolean;
+  /** 'cluster': six nodes instead of one server. */
+  readonly redis: boolean | 'cluster';
   readonly ports?: ClusterPorts;
   /** Hears one line per thing worth telling, such as a port in use. */
   readonly note?: (line: string) => void;
@@ -42,9 +46,9 @@ interface Parts {
   readonly servers: readonly PostgresServer[];
   readonly replica: PostgresServer | undefined;
   readonly redis: RedisServer | undefined;
+  readonly redisCluster: RedisCluster | undefined;
 }
 
-const startAttempts = 3;
 const maxServers = 3;
 const superuserName = 'postgres';
 
@@ -53,6 +57,7 @@ export class LocalCluster {
   readonly servers: readonly PostgresServer[];
   readonly replica: PostgresServer | undefined;
   readonly redis: RedisServer | undefined;
+  readonly redisCluster: RedisCluster | undefined;
   private stopped = false;
 
   private constructor(
@@ -64,6 +69,7 @@ export class LocalCluster {
     this.servers = parts.servers;
     this.replica = parts.replica;
     this.redis = parts.redis;
+    this.redisCluster = parts.redisCluster;
   }
 
   static start(plan: ClusterPlan): Promise<LocalCluster> {
@@ -135,48 +141,68 @@ export class LocalCluster {
 
 /** All servers at once; when one fails, those that came up are stopped and the failure is thrown. */
 async function startParts(plan: ClusterPlan): Promise<Parts> {
-  const note = plan.note ?? (() => {});
   const state = readState(plan.home);
-  const starting = Array.from({ length: plan.servers }, (_, n) =>
-    onPort(`PostgreSQL ${n + 1}`, [plan.ports?.servers?.[n], state.ports.servers?.[n]], note, (port) =>
-      PostgresServer.start(postgresPlan(plan, state, `postgres-${n + 1}`, port)),
-    ),
-  );
-  const redisStarting = plan.redis
-    ? onPort('Redis', [plan.ports?.redis, state.ports.redis], note, (port) => startRedis(plan, state, port, note))
-    : undefined;
-  const replicaStarting = plan.replica
-    ? starting[0]?.then((first) => startReplica(first, plan, state, note))
-    : undefined;
-  const outcomes = await Promise.allSettled([...starting, replicaStarting, redisStarting]);
+  const starting = Array.from({ length: plan.servers }, (_, n) => startPrimary(n, plan, state));
+  const outcomes = await Promise.allSettled([
+    ...starting,
+    plan.replica ? starting[0]?.then((first) => startReplica(first, plan, state)) : undefined,
+    plan.redis === true ? startRedis(plan, state) : undefined,
+    plan.redis === 'cluster' ? startRedisCluster(plan, state) : undefined,
+  ]);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   const up = outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined));
   const parts = {
     servers: up.slice(0, plan.servers).filter((part) => part instanceof PostgresServer),
     replica: up.slice(plan.servers).find((part) => part instanceof PostgresServer),
     redis: up.find((part) => part instanceof RedisServer),
+    redisCluster: up.find((part) => part instanceof RedisCluster),
   };
   if (failed !== undefined) {
     await stopParts(parts);
     throw failed.reason;
   }
-  writeState(plan.home, { ...state, ports: portsOf(parts) });
+  writeState(plan.home, { ...state, ports: { ...state.ports, ...portsOf(parts) } });
   return parts;
 }
 
-const startReplica = (first: PostgresServer, plan: ClusterPlan, state: ClusterState, note: (line: string) => void) =>
-  onPort('the replica', [plan.ports?.replica, state.ports.replica], note, (port) =>
-    startStandby(first, postgresPlan(plan, state, 'postgres-1-replica', port)),
+const silence = (): void => {};
+
+const startPrimary = (n: number, plan: ClusterPlan, state: ClusterState): Promise<PostgresServer> =>
+  onPort(
+    {
+      what: `PostgreSQL ${n + 1}`,
+      preferred: [plan.ports?.servers?.[n], state.ports.servers?.[n]],
+      note: plan.note ?? silence,
+    },
+    (port) => PostgresServer.start(postgresPlan(plan, state, `postgres-${n + 1}`, port)),
   );
 
-const startRedis = (plan: ClusterPlan, state: ClusterState, port: number, note: (line: string) => void) =>
-  RedisServer.start({
-    binariesHome: stackHome(),
-    dataDir: join(plan.home, 'redis'),
-    port,
-    password: plan.durable ? state.redisPassword : '',
+const startReplica = (first: PostgresServer, plan: ClusterPlan, state: ClusterState): Promise<PostgresServer> =>
+  onPort(
+    { what: 'the replica', preferred: [plan.ports?.replica, state.ports.replica], note: plan.note ?? silence },
+    (port) => startStandby(first, postgresPlan(plan, state, 'postgres-1-replica', port)),
+  );
+
+const startRedis = (plan: ClusterPlan, state: ClusterState): Promise<RedisServer> =>
+  onPort({ what: 'Redis', preferred: [plan.ports?.redis, state.ports.redis], note: plan.note ?? silence }, (port) =>
+    RedisServer.start({
+      binariesHome: stackHome(),
+      dataDir: join(plan.home, 'redis'),
+      port,
+      password: plan.durable ? state.redisPassword : '',
+      durability: plan.durable ? 'durable' : 'fast',
+      note: plan.note ?? silence,
+    }),
+  );
+
+/** Nodes find each other by the ports of the last run, so those come first. */
+const startRedisCluster = (plan: ClusterPlan, state: ClusterState): Promise<RedisCluster> =>
+  RedisCluster.start({
+    home: plan.home,
+    password: state.redisPassword,
     durability: plan.durable ? 'durable' : 'fast',
-    note,
+    ports: state.ports.redisNodes ?? plan.ports?.redisNodes ?? [],
+    note: plan.note ?? silence,
   });
 
 const postgresPlan = (plan: ClusterPlan, state: ClusterState, folder: string, port: number): PostgresPlan => ({
@@ -187,32 +213,18 @@ const postgresPlan = (plan: ClusterPlan, state: ClusterState, folder: string, po
   durability: plan.durable ? 'durable' : 'fast',
 });
 
-/** A port may be taken between its choice and the server's start: then another one is tried. */
-async function onPort<T>(
-  what: string,
-  preferred: readonly (number | undefined)[],
-  note: (line: string) => void,
-  start: (port: number) => Promise<T>,
-): Promise<T> {
-  const wanted = preferred.filter((port) => port !== undefined);
-  for (let attempt = 1; ; attempt += 1) {
-    const port = await findPort(what, wanted, note);
-    try {
-      return await start(port);
-    } catch (error) {
-      giveBackPort(port);
-      if (!(error instanceof PortTakenError) || attempt === startAttempts) throw error;
-    }
-  }
-}
-
-const partsOf = (parts: Parts) => [parts.replica, parts.redis, ...parts.servers].filter((part) => part !== undefined);
+const partsOf = ({ replica, redis, redisCluster, servers }: Parts) =>
+  [replica, redis, redisCluster, ...servers].filter((part) => part !== undefined);
 
 /** The replica first: a primary waits for it otherwise. Everything is tried before a failure is thrown. */
 async function stopParts(parts: Parts): Promise<void> {
   const first = await Promise.allSettled([parts.replica?.stop()]);
-  const rest = await Promise.allSettled([parts.redis?.stop(), ...parts.servers.map((server) => server.stop())]);
-  for (const part of partsOf(parts)) giveBackPort(part.port);
+  const rest = await Promise.allSettled([
+    parts.redis?.stop(),
+    parts.redisCluster?.stop(),
+    ...parts.servers.map((server) => server.stop()),
+  ]);
+  for (const part of [parts.replica, parts.redis, ...parts.servers]) if (part !== undefined) giveBackPort(part.port);
   const failed = [...first, ...rest].find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }
@@ -222,5 +234,6 @@ function portsOf(parts: Parts): ClusterState['ports'] {
     servers: parts.servers.map((server) => server.port),
     ...(parts.replica === undefined ? {} : { replica: parts.replica.port }),
     ...(parts.redis === undefined ? {} : { redis: parts.redis.port }),
+    ...(parts.redisCluster === undefined ? {} : { redisNodes: parts.redisCluster.nodes.map(({ port }) => port) }),
   };
 }

@@ -2,18 +2,22 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { AppProcess, stopLeftApps } from './app-process.js';
+import { type AppKind, type AppProcess, stopLeftApps } from './app-process.js';
+import { HaproxyServer } from './haproxy-server.js';
 import { holderOf } from './home-lock.js';
 import { type ClusterPorts, ClusterRunsError, LocalCluster } from './local-cluster.js';
-import { projectRoot, StackError } from './places.js';
+import { projectRoot, StackError, stackHome } from './places.js';
 import { findPort, giveBackPort } from './ports.js';
+import { type AppPlace, appAt, choosePlaces, giveBack } from './stack-apps.js';
 import { type Environment, operatorEnvironment, stackEnvironment } from './stack-environment.js';
 import { stackSecrets } from './stack-secrets.js';
 import { removeHome, stopLeftServers } from './temporary-home.js';
 
 export interface StackPorts extends ClusterPorts {
   readonly apis?: readonly number[];
+  readonly gateways?: readonly number[];
   readonly workers?: readonly number[];
+  readonly proxy?: { readonly http?: number; readonly https?: number; readonly stats?: number };
 }
 
 export interface StackPlan {
@@ -24,7 +28,13 @@ export interface StackPlan {
   /** Data survives a crash; true unless said otherwise. */
   readonly durable?: boolean;
   readonly apis: number;
+  /** None unless said otherwise. */
+  readonly gateways?: number;
   readonly workers: number;
+  /** HAProxy before apis and gateways; a stopping app then waits until HAProxy has noticed. */
+  readonly proxy?: boolean;
+  /** Six nodes instead of one server. */
+  readonly redisCluster?: boolean;
   readonly ports?: StackPorts;
   /** Settings of the apps beyond what the stack needs; they win. */
   readonly environment?: Environment;
@@ -41,14 +51,18 @@ const commandTimeoutMs = 120_000;
 const maxOutputBytes = 16 * 1024 * 1024;
 const serversByDefault = 3;
 
-/** The whole product on one machine: cluster, migrated databases, apps. `npm start` and every drill run it. */
+/** As many seconds as HAProxy needs to notice, and a little more. */
+const proxiedDrain = { DRAIN_WAIT: '5000' };
+
+/** The whole product on one machine: cluster, migrated databases, apps, HAProxy. `npm start` and every drill run it. */
 export class LocalStack {
   readonly #apps: AppProcess[] = [];
+  #proxy: HaproxyServer | undefined;
 
   private constructor(
     readonly cluster: LocalCluster,
     private readonly plan: StackPlan,
-    private readonly ports: AppPorts,
+    private readonly places: StackPlaces,
     /** What the stack adds to the environment of every app. */
     readonly environment: Environment,
     /** The same, with what only an operator may know. */
@@ -65,6 +79,7 @@ export class LocalStack {
       await beforeApps?.(stack);
       plan.abort?.throwIfAborted();
       await stack.startApps();
+      if (plan.proxy) await stack.startProxy();
       return stack;
     } catch (error) {
       await (stack ?? cluster).stop();
@@ -74,23 +89,39 @@ export class LocalStack {
 
   private static async around(cluster: LocalCluster, plan: StackPlan): Promise<LocalStack> {
     await stopLeftApps(pidFolderOf(cluster));
-    const ports = await chooseAppPorts(plan);
+    const places = await chooseStackPlaces(plan);
     const secrets = stackSecrets(cluster.home);
+    const front = places.proxyPort ?? places.apps.find(({ kind }) => kind === 'apis')?.port;
     const environment = {
       ...stackEnvironment(cluster, secrets),
-      ...(ports.apis[0] === undefined ? {} : { APP_URL: `http://127.0.0.1:${ports.apis[0]}` }),
+      ...(plan.proxy ? proxiedDrain : {}),
+      ...(plan.apis > 1 ? { EXPECTED_NODES: String(plan.apis) } : {}),
+      ...(front === undefined ? {} : { APP_URL: `http://127.0.0.1:${front}` }),
       ...plan.environment,
     };
     const operator = { ...environment, ...operatorEnvironment(cluster, secrets) };
-    return new LocalStack(cluster, plan, ports, environment, operator);
+    return new LocalStack(cluster, plan, places, environment, operator);
+  }
+
+  /** Where clients come in: HAProxy, else the first api. Empty for a stack without apis. */
+  get url(): string {
+    return this.#proxy?.url ?? this.apis[0]?.url ?? '';
+  }
+
+  get proxy(): HaproxyServer | undefined {
+    return this.#proxy;
   }
 
   get apis(): readonly AppProcess[] {
-    return this.#apps.slice(0, this.plan.apis);
+    return this.all('api');
+  }
+
+  get gateways(): readonly AppProcess[] {
+    return this.all('websocket-gateway');
   }
 
   get workers(): readonly AppProcess[] {
-    return this.#apps.slice(this.plan.apis);
+    return this.all('worker');
   }
 
   get apps(): readonly AppProcess[] {
@@ -116,72 +147,97 @@ export class LocalStack {
     }
   }
 
-  /** Drains the apps, then stops the servers. */
+  /** Drains the apps, then stops HAProxy and the servers. */
   async stop(): Promise<void> {
     const drained = await Promise.allSettled(this.#apps.map((app) => app.stop()));
-    for (const port of [...this.ports.apis, ...this.ports.workers]) giveBackPort(port);
+    const [unproxied] = await Promise.allSettled([this.#proxy?.stop()]);
+    giveBack(this.places.apps);
+    if (this.places.proxyPort !== undefined) giveBackPort(this.places.proxyPort);
     await this.cluster.stop();
-    const failed = drained.find((outcome) => outcome.status === 'rejected');
+    const failed = [...drained, unproxied].find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
 
   /** For the last moment of a process that cannot wait any more: signals only. */
   stopWithoutWaiting(): void {
     for (const app of this.#apps) app.stopWithoutWaiting();
+    this.#proxy?.stopWithoutWaiting();
     this.cluster.stopWithoutWaiting();
   }
 
+  private all(kind: AppKind): readonly AppProcess[] {
+    return this.#apps.filter((app) => app.kind === kind);
+  }
+
+  /** All at once. */
   private async startApps(): Promise<void> {
-    for (const [n, port] of this.ports.apis.entries()) this.#apps.push(this.newApp('api', n, port));
-    for (const [n, port] of this.ports.workers.entries()) this.#apps.push(this.newApp('worker', n, port));
+    const common = {
+      environment: this.environment,
+      pidFolder: pidFolderOf(this.cluster),
+      onLine: this.plan.onLine ?? (() => {}),
+    };
+    this.#apps.push(...this.places.apps.map((place) => appAt(place, common)));
     const outcomes = await Promise.allSettled(this.#apps.map((app) => app.start()));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
 
-  private newApp(app: 'api' | 'worker', n: number, port: number): AppProcess {
-    const several = (app === 'api' ? this.plan.apis : this.plan.workers) > 1;
-    return new AppProcess({
-      name: several ? `${app}-${n + 1}` : app,
-      app,
-      port,
-      environment: { ...this.environment, [app === 'api' ? 'HTTP_PORT' : 'WORKER_PORT']: String(port) },
-      pidFolder: pidFolderOf(this.cluster),
-      onLine: this.plan.onLine ?? (() => {}),
+  /** After the apps, so that it finds them up with its first look. */
+  private async startProxy(): Promise<void> {
+    const { apps, proxyPort } = this.places;
+    const targets = (kind: AppPlace['kind']) =>
+      apps
+        .filter((place) => place.kind === kind)
+        .map(({ port, agentPort }) => ({ port, ...(agentPort === undefined ? {} : { agentPort }) }));
+    if (proxyPort !== undefined) giveBackPort(proxyPort);
+    this.#proxy = await HaproxyServer.start({
+      home: stackHome(),
+      folder: join(this.cluster.home, 'edge'),
+      ports: { ...this.plan.ports?.proxy, ...(proxyPort === undefined ? {} : { http: proxyPort }) },
+      apis: targets('apis'),
+      gateways: targets('gateways'),
+      ...(this.plan.note === undefined ? {} : { note: this.plan.note }),
     });
   }
 }
 
-interface AppPorts {
-  readonly apis: readonly number[];
-  readonly workers: readonly number[];
+interface StackPlaces {
+  readonly apps: readonly AppPlace[];
+  /** Known before HAProxy runs, because mails of the apps name it. */
+  readonly proxyPort: number | undefined;
 }
 
 const pidFolderOf = (cluster: LocalCluster): string => join(cluster.home, 'apps');
 
 function startCluster(plan: StackPlan): Promise<LocalCluster> {
   const { home, servers = serversByDefault, durable = true, ports, note } = plan;
-  const common = { servers, durable, replica: true, redis: true, ...(note === undefined ? {} : { note }) };
+  const redis = plan.redisCluster ? ('cluster' as const) : true;
+  const common = { servers, durable, replica: true, redis, ...(note === undefined ? {} : { note }) };
   if (home === undefined) return LocalCluster.startTemporary(common);
   return LocalCluster.start({ ...common, home, ...(ports === undefined ? {} : { ports }) });
 }
 
-async function chooseAppPorts({ apis, workers, ports = {}, note = () => {} }: StackPlan): Promise<AppPorts> {
-  const choose = (what: string, count: number, preferred: readonly number[] = []) =>
-    Promise.all(Array.from({ length: count }, (_, n) => findPort(what, preferred.slice(n, n + 1), note)));
-  return {
-    apis: await choose('the API', apis, ports.apis),
-    workers: await choose('the worker', workers, ports.workers),
-  };
+async function chooseStackPlaces(plan: StackPlan): Promise<StackPlaces> {
+  const { apis, gateways = 0, workers, proxy = false, ports = {}, note = () => {} } = plan;
+  const http = ports.proxy?.http;
+  const proxyPort = proxy ? await findPort('the edge (HTTP)', http === undefined ? [] : [http], note) : undefined;
+  const counts = { apis, gateways, workers };
+  return { apps: await choosePlaces({ counts, wanted: ports, withAgents: proxy, note }), proxyPort };
+}
+
+/** Stops what a killed run left behind in a home that nobody holds; false when there was nothing. */
+export async function stopLeftStack(home: string): Promise<boolean> {
+  const holder = holderOf(home);
+  if (holder !== undefined) throw new ClusterRunsError(holder);
+  if (!existsSync(home)) return false;
+  const apps = await stopLeftApps(join(home, 'apps'));
+  return (await stopLeftServers(home)) || apps;
 }
 
 /** Removes a home with all its data, and servers that a killed run left on it. False when there was none. */
 export async function removeStackData(home: string): Promise<boolean> {
+  await stopLeftStack(home);
   if (!existsSync(home)) return false;
-  const holder = holderOf(home);
-  if (holder !== undefined) throw new ClusterRunsError(holder);
-  await stopLeftApps(join(home, 'apps'));
-  await stopLeftServers(home);
   removeHome(home);
   return true;
 }

@@ -4,6 +4,11 @@ import { createServer } from 'node:net';
 const fallbackDistance = 100;
 const fallbacksTried = 40;
 
+/** A node of a Redis Cluster talks to the others on its port plus this. */
+export const busDistance = 10_000;
+const maxPort = 65_535;
+const pairsTried = 100;
+
 /** Ports handed out in this process, so that two servers starting at once never get the same. */
 const handedOut = new Set<number>();
 
@@ -28,6 +33,31 @@ export async function findPort(
   const port = await takeAny();
   note(`port ${first} for ${what} is in use; taking ${port}`);
   return port;
+}
+
+/** As `findPort`, for a node of a Redis Cluster: the port of its bus is free as well. */
+export async function findPortWithBus(
+  what: string,
+  preferred: readonly number[],
+  note: (line: string) => void,
+): Promise<number> {
+  const refused: number[] = [];
+  for (let tried = 0; tried < pairsTried; tried += 1) {
+    const port = await findPort(what, preferred, note);
+    const bus = port + busDistance;
+    if (bus <= maxPort && !handedOut.has(bus) && (await isFree(bus))) {
+      handedOut.add(bus);
+      for (const other of refused) giveBackPort(other);
+      return port;
+    }
+    refused.push(port);
+  }
+  throw new Error('this machine has no free pair of ports');
+}
+
+export function giveBackPortWithBus(port: number): void {
+  giveBackPort(port);
+  giveBackPort(port + busDistance);
 }
 
 export function giveBackPort(port: number): void {

@@ -5,7 +5,7 @@ import { StackError, serverAccount } from './places.js';
 import { makeDataDir, PortTakenError, writeOwned } from './postgres-server.js';
 import type { Durability } from './postgres-settings.js';
 import { birthOf, isAlive, logTail, signal, startServer, stopProcess, waitUntil } from './processes.js';
-import { redisBinary } from './redis-binary.js';
+import { systemProgram } from './system-program.js';
 
 export interface RedisPlan {
   readonly binariesHome: string;
@@ -14,6 +14,8 @@ export interface RedisPlan {
   /** Empty for none. */
   readonly password: string;
   readonly durability: Durability;
+  /** Lines of redis.conf before the usual ones, which win. */
+  readonly settings?: string;
   readonly note: (line: string) => void;
 }
 
@@ -37,11 +39,11 @@ export class RedisServer {
   }
 
   static async start(plan: RedisPlan): Promise<RedisServer> {
-    const { dataDir, port, password, durability } = plan;
-    const binary = redisBinary(plan.binariesHome, plan.note);
+    const { dataDir, port, password } = plan;
+    const binary = systemProgram('redis', plan.binariesHome, plan.note);
     if (!existsSync(dataDir)) makeDataDir(dataDir);
     await stopStaleRedis(dataDir);
-    writeOwned(join(dataDir, 'redis.conf'), redisSettings(dataDir, port, password, durability));
+    writeOwned(join(dataDir, 'redis.conf'), redisSettings(plan));
     const logFile = `${dataDir}.log`;
     const child = await startServer({
       program: binary.program,
@@ -70,14 +72,20 @@ export class RedisServer {
     rmSync(join(this.dataDir, 'praxis.pid'), { force: true });
   }
 
+  /** As a power cut would. */
+  async kill(): Promise<void> {
+    await stopProcess(this.pid, [['SIGKILL', stopTimeoutMs]]);
+  }
+
   /** For the last moment of a process that cannot wait any more. */
   stopWithoutWaiting(): void {
     signal(this.pid, 'SIGKILL');
   }
 }
 
-function redisSettings(dataDir: string, port: number, password: string, durability: Durability): string {
-  return `bind ${host}
+function redisSettings({ settings = '', dataDir, port, password, durability }: RedisPlan): string {
+  return `${settings}
+bind ${host}
 port ${port}
 ${password === '' ? '' : `requirepass ${password}\n`}dir ${dataDir}
 save ""

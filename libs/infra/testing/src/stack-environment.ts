@@ -23,7 +23,10 @@ export function stackEnvironment(cluster: LocalCluster, secrets: StackSecrets): 
     NODE_ENV: 'production',
     HTTP_HOST: '127.0.0.1',
     WORKER_HOST: '127.0.0.1',
+    GATEWAY_HOST: '127.0.0.1',
+    AGENT_HOST: '127.0.0.1',
     DRAIN_WAIT: '0',
+    GATEWAY_DRAIN_SPREAD: '0',
     ...(first === undefined ? {} : { DIRECTORY_URL: postgresUrl(first, app, directoryDatabase) }),
     ...Object.fromEntries(
       cluster.servers.map((server, n) => [`SHARD_${n + 1}_URL`, postgresUrl(server, app, shardDatabase(n + 1))]),
@@ -33,6 +36,7 @@ export function stackEnvironment(cluster: LocalCluster, secrets: StackSecrets): 
       : { SHARD_1_REPLICAS: postgresUrl(cluster.replica, readOnly, shardDatabase(1)) }),
     DB_RELAY_PASSWORD: secrets.relayPassword,
     ...(cluster.redis === undefined ? {} : { REDIS_URL: cluster.redis.url }),
+    ...cluster.redisCluster?.env,
     ROOT_KEY: secrets.rootKey,
     TOKEN_SIGNING_KEY: secrets.tokenSigningKey,
     ...(process.env.SMTP_URL ? {} : { MAIL_FOLDER: join(cluster.home, 'mail') }),

@@ -1,6 +1,4 @@
-import { newId } from '#infra/kernel';
-import type { GatewayProcess } from '../src/gateway.js';
-import { bookedAt, bulk, type Client, GatewayFixture, type Person, rescheduledAt } from './gateway-fixture.js';
+import { bookedAt, GatewayFixture } from './gateway-fixture.js';
 import { handshake } from './raw-handshake.js';
 
 let fixture: GatewayFixture;
@@ -10,60 +8,6 @@ beforeAll(async () => {
 });
 afterEach(() => fixture.tidy());
 afterAll(() => fixture.close());
-
-/** Sends 4 KB facts until the gateway finds that somebody does not read them. */
-async function untilLagging(gateway: GatewayProcess, { ctx }: Person): Promise<void> {
-  for (let n = 0; n < 40; n += 1) {
-    await fixture.publish(ctx, ...Array.from({ length: 250 }, bulk));
-    if ((await fixture.metric(gateway, 'sockets_lagging')) > 0) return;
-  }
-  throw new Error('10,000 facts that nobody reads, and nobody lags');
-}
-
-describe('a connection that reads too slowly', () => {
-  let gateway: GatewayProcess;
-  let owner: Person;
-  let slow: Client;
-  let quick: Client;
-  beforeEach(async () => {
-    gateway = await fixture.gateway();
-    owner = await fixture.owner();
-    [slow, quick] = [await fixture.listen(gateway, owner), await fixture.listen(gateway, owner)];
-    slow.pause();
-    await untilLagging(gateway, owner);
-  });
-
-  it('gets the newest fact of each visit and is told to read anew once it reads again; the others notice nothing', async () => {
-    const [left, right, place] = [newId(), newId(), newId()];
-    const moves = [2, 3, 4].flatMap((version) => [left, right].map((id) => rescheduledAt(place, id, version)));
-    await fixture.publish(owner.ctx, ...moves);
-    await quick.next('fact', ({ payload }) => payload.appointmentId === right && payload.version === 4);
-    slow.resume();
-    const { seq } = await slow.next('resync');
-    const moved = slow.told().filter(({ name }) => name === 'appointment.rescheduled');
-    expect(moved.map(({ payload }) => [payload.appointmentId, payload.version])).toEqual([
-      [left, 4],
-      [right, 4],
-    ]);
-    expect(seq).toBe(quick.seqs().at(-1));
-    expect(quick.seqs()).toEqual(quick.seqs().map((_, n) => n + 1));
-    expect(slow.names().filter((name) => name === 'resync')).toHaveLength(1);
-    await fixture.publish(owner.ctx, bookedAt());
-    expect(await slow.next('fact', (fact) => fact.seq === seq + 1)).toMatchObject({ name: 'appointment.booked' });
-    expect(slow.socket.connected).toBe(true);
-  });
-
-  it('is cut where it reads nothing at all for 10 s, and only it', async () => {
-    const reason = 'socket_disconnects_total{reason="socket.slow_consumer"}';
-    await fixture.untilLate(async () => (await fixture.metric(gateway, reason)) === 1);
-    expect(await fixture.metric(gateway, 'sockets_open')).toBe(1);
-    const seen = quick.told().length;
-    await fixture.publish(owner.ctx, bookedAt());
-    await quick.facts(seen + 1);
-    slow.resume();
-    await slow.next('disconnect');
-  });
-});
 
 describe('the operators’ door', () => {
   it('answers on the port of the sockets, and nothing else does', async () => {

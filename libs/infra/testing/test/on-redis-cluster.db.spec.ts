@@ -1,0 +1,156 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cache, cacheConfig } from '#infra/cache';
+import { parseConfig } from '#infra/config';
+import { monotonicMs, newId, systemClock, type TenantContext } from '#infra/kernel';
+import { RedisConnections, redisConfig } from '#infra/redis';
+import { WritePositions } from '#infra/replicas';
+import { createLog, Metrics } from '#infra/telemetry';
+import { openTestDatabases, RedisCluster, type TestDatabases, waitUntil } from '#infra/testing';
+import { Limits, throttlingConfig } from '#infra/throttling';
+
+const recoveryMs = 15_000;
+let cluster: RedisCluster;
+let databases: TestDatabases;
+const opened: Process[] = [];
+
+/** What one process of the product holds of Redis. */
+class Process {
+  readonly redis: RedisConnections;
+  readonly cache: Cache;
+  readonly limits: Limits;
+  readonly positions: WritePositions;
+
+  private constructor() {
+    const config = parseConfig(
+      { redis: redisConfig, cache: cacheConfig, throttling: throttlingConfig },
+      { ...databases.env, RATE_LIMIT_AUTHENTICATED: '500', RATE_LIMIT_GENERAL: '1000000' },
+    );
+    const log = createLog({ level: 'error', service: 'praxis' }, { app: 'test', to: { write: () => undefined } });
+    const metrics = new Metrics();
+    this.redis = new RedisConnections(config.redis, log, metrics);
+    const { crypto, audit } = databases;
+    const parts = { redis: this.redis, log, metrics, clock: systemClock };
+    this.cache = new Cache({ ...parts, config: config.cache, crypto, audit });
+    this.limits = new Limits({ ...parts, config: config.throttling });
+    this.positions = new WritePositions(this.redis);
+    opened.push(this);
+  }
+
+  static async start(): Promise<Process> {
+    const started = new Process();
+    started.cache.onModuleInit();
+    const ready = await Promise.all(
+      (['cache', 'limits', 'sessions'] as const).map((r) => started.redis.ready(r, 5_000)),
+    );
+    const hears = await waitUntil(() => started.cache.hears, 5_000);
+    if (ready.includes(false) || !hears) throw new Error('no Redis');
+    return started;
+  }
+
+  /** What the cache has under the name, and whether it had to be loaded. */
+  async ask(ctx: TenantContext, name: string): Promise<{ readonly value: string; readonly loaded: boolean }> {
+    let loaded = false;
+    const value = await this.cache.getOrSet(ctx, 'general', name, async () => {
+      loaded = true;
+      return `${ctx.tenant.id} ${name}`;
+    });
+    return { value, loaded };
+  }
+
+  async stop(): Promise<void> {
+    this.cache.beforeApplicationShutdown();
+    await this.redis.close();
+  }
+}
+
+beforeAll(async () => {
+  cluster = await RedisCluster.startTemporary();
+  databases = await openTestDatabases({ env: cluster.env });
+}, 60_000);
+afterEach(() => Promise.all(opened.splice(0).map((each) => each.stop())));
+afterAll(async () => {
+  await databases.close();
+  await cluster.stop();
+});
+
+const tenants = (count: number): Promise<TenantContext[]> =>
+  Promise.all(Array.from({ length: count }, () => databases.newTenant()));
+const userOf = (ctx: TenantContext) => ({
+  ip: '203.0.113.9',
+  userId: newId(),
+  tenantId: ctx.tenant.id,
+  plan: ctx.tenant.plan,
+});
+const primariesOf = async (contexts: readonly TenantContext[]): Promise<number[]> => {
+  const found = [];
+  for (const { tenant } of contexts) found.push(await cluster.primaryOf(`{t:${tenant.id}}`, 3));
+  return found;
+};
+
+describe('on a Redis Cluster', () => {
+  it('three processes that share a limit let exactly as many calls through as it says', async () => {
+    const processes = await Promise.all([Process.start(), Process.start(), Process.start()]);
+    const user = userOf(await databases.newTenant());
+    let passed = 0;
+    for (let round = 0; round < 40; round += 1) {
+      const calls = Array.from({ length: 18 }, (_, n) => processes[n % 3]!.limits.consume(['operator'], user));
+      passed += (await Promise.all(calls)).filter(({ allowed }) => allowed).length;
+    }
+    expect(passed).toBe(500);
+  });
+
+  it('what one process loads, another finds, for tenants on every primary; what it forgets, the other loads anew', async () => {
+    const [one, other] = await Promise.all([Process.start(), Process.start()]);
+    const contexts = await tenants(12);
+    expect(new Set(await primariesOf(contexts)).size).toBe(3);
+    for (const ctx of contexts) {
+      expect(await one.ask(ctx, 'shared')).toMatchObject({ loaded: true });
+      expect(await other.ask(ctx, 'shared')).toEqual({ value: `${ctx.tenant.id} shared`, loaded: false });
+      await one.cache.forget(ctx, 'general', 'shared');
+    }
+    await pause(200);
+    for (const ctx of contexts) expect(await other.ask(ctx, 'shared')).toMatchObject({ loaded: true });
+  });
+
+  it('another process knows how far a user’s reads must have come', async () => {
+    const [one, other] = await Promise.all([Process.start(), Process.start()]);
+    for (const { tenant } of await tenants(6)) {
+      await one.positions.remember(tenant.id, 'u-1', 'shard-1', 42n);
+      await one.positions.remember(tenant.id, 'u-1', 'shard-1', 17n);
+      expect(await other.positions.newest(tenant.id, 'u-1', 'shard-1')).toBe(42n);
+      expect(await other.positions.newest(tenant.id, 'u-2', 'shard-1')).toBeNull();
+    }
+  });
+
+  it('[D-036] [B-084] [C-083] with one primary killed, errors of the cache are misses only, and it is back within 15 s', async () => {
+    const [one, other] = await Promise.all([Process.start(), Process.start()]);
+    const contexts = await tenants(12);
+    const where = await primariesOf(contexts);
+    const lost = contexts[0]!;
+    const kept = contexts.find((_, n) => where[n] !== where[0])!;
+    const user = userOf(lost);
+    expect(await other.positions.newest(lost.tenant.id, 'u-1', 'shard-1')).toBeNull();
+
+    await cluster.kill(where[0]!);
+    const killedAt = monotonicMs();
+    const seen = { misses: 0, unknown: 0, refused: 0 };
+    let backMs: number | undefined;
+    for (let n = 0; backMs === undefined && monotonicMs() - killedAt < recoveryMs; n += 1) {
+      for (const ctx of [lost, kept]) expect((await one.ask(ctx, `n-${n}`)).value).toBe(`${ctx.tenant.id} n-${n}`);
+      const { value, loaded } = await other.ask(lost, `n-${n}`);
+      expect(value).toBe(`${lost.tenant.id} n-${n}`);
+      const position = await other.positions.newest(lost.tenant.id, 'u-1', 'shard-1');
+      const { allowed } = await one.limits.consume(['operator'], user);
+      seen.misses += loaded ? 1 : 0;
+      seen.unknown += position === 'unknown' ? 1 : 0;
+      seen.refused += allowed ? 0 : 1;
+      if (!loaded && position === null && n > 0) backMs = monotonicMs() - killedAt;
+      await pause(50);
+    }
+    expect(backMs).toBeLessThan(recoveryMs);
+    expect(seen.misses).toBeGreaterThan(0);
+    expect(seen.unknown).toBeGreaterThan(0);
+    expect(seen.refused).toBe(0);
+    await cluster.restart(where[0]!);
+  }, 60_000);
+});
