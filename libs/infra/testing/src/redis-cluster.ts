@@ -10,9 +10,10 @@ import { makeHome, projectRoot, StackError, stackHome } from './places.js';
 import { giveBackPortWithBus } from './ports.js';
 import type { Durability } from './postgres-settings.js';
 import { RedisServer } from './redis-server.js';
-import type { Environment } from './stack-environment.js';
 import { systemProgram } from './system-program.js';
 import { removeHome, temporaryHome } from './temporary-home.js';
+
+type Environment = Readonly<Record<string, string>>;
 
 export interface RedisClusterPlan {
   /** Folder of the nodes' data; whoever owns it holds its lock. */
