@@ -2,6 +2,13 @@ import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { appointmentFacts } from '#domain/appointments';
 import { memberFacts } from '#domain/members';
 import { patientFacts } from '#domain/patients';
+import {
+  Reconciler,
+  ReconciliationModule,
+  reconciliationFacts,
+  reconciliationJobs,
+  StatementIngest,
+} from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule, Readiness } from '#infra/health';
@@ -12,6 +19,7 @@ import {
   Catalogue,
   FactRelay,
   JobRunner,
+  type Processor,
   processorsOf,
   QueueMetrics,
   QueuesModule,
@@ -28,8 +36,11 @@ import { FolderMailer } from './mail/folder-mailer.js';
 import { Mailer } from './mail/mailer.js';
 import { SmtpMailer } from './mail/smtp-mailer.js';
 import { OperatorDoor } from './operator-door.js';
+import { reconciliationProcessors } from './reconciliation/reconciliation.processors.js';
 import type { Settings } from './settings.js';
 import type { WorkerConfig } from './worker.config.js';
+
+const processorsToken = Symbol('what does each job');
 
 @Module({})
 export class WorkerModule {
@@ -42,11 +53,15 @@ export class WorkerModule {
         RedisModule.forRoot(settings.redis),
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
-        QueuesModule.forRoot({ jobs: identityJobs, facts: [...appointmentFacts, ...memberFacts, ...patientFacts] }),
+        QueuesModule.forRoot({
+          jobs: [...identityJobs, ...reconciliationJobs],
+          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
+        }),
         RealtimeModule.forRoot(),
         AuditModule,
         HealthModule.forRoot(),
         IdentityModule.forRoot(settings.identity),
+        ReconciliationModule,
       ],
       providers: [...carrying(settings), ...working(settings), operatorDoor(settings)],
     };
@@ -79,10 +94,18 @@ const carrying = ({ queues: config }: Settings): Provider[] => [
 const working = ({ worker, queues: config }: Settings): Provider[] => [
   { provide: Mailer, useFactory: () => mailerOf(worker) },
   {
+    provide: processorsToken,
+    inject: [Identity, Mailer, StatementIngest, Reconciler],
+    useFactory: (identity: Identity, mailer: Mailer, ingest: StatementIngest, reconciler: Reconciler) => [
+      ...letterProcessors(identity, mailer),
+      ...reconciliationProcessors(ingest, reconciler),
+    ],
+  },
+  {
     provide: JobRunner,
-    inject: [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics],
-    useFactory: (...[sharding, catalogue, identity, mailer, log, metrics]: RunnerNeeds) => {
-      const processors = processorsOf(catalogue, letterProcessors(identity, mailer));
+    inject: [Sharding, Catalogue, processorsToken, Log, QueueMetrics],
+    useFactory: (...[sharding, catalogue, all, log, metrics]: RunnerNeeds) => {
+      const processors = processorsOf(catalogue, all);
       return new JobRunner({ sharding, processors, log, metrics, clock: systemClock });
     },
   },
@@ -102,7 +125,7 @@ const operatorDoor = ({ worker: { port, host } }: Settings): Provider => ({
   useFactory: (readiness: Readiness, metrics: Metrics) => new OperatorDoor({ readiness, metrics, port, host }),
 });
 
-type RunnerNeeds = [Sharding, Catalogue, Identity, Mailer, Log, QueueMetrics];
+type RunnerNeeds = [Sharding, Catalogue, readonly Processor[], Log, QueueMetrics];
 
 function mailerOf({ smtpUrl, mailFolder, mailFrom }: WorkerConfig): Mailer {
   if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from: mailFrom });

@@ -1,3 +1,4 @@
+import { removeAbandonedUploads } from '#domain/reconciliation';
 import type { Identity } from '#infra/identity';
 import { type Clock, type Context, toDate } from '#infra/kernel';
 import { removeFinishedJobs, removePublishedFacts, type Schedule } from '#infra/queues';
@@ -31,6 +32,7 @@ export function hygieneSchedules(needs: SweepNeeds): readonly Schedule[] {
     schedule(needs, 'hygiene.idempotency_keys', 10 * minuteMs, everywhere(needs, removeIdempotencyKeys)),
     schedule(needs, 'hygiene.finished_jobs', 10 * minuteMs, everywhere(needs, removeFinishedJobs)),
     schedule(needs, 'hygiene.published_facts', 2 * minuteMs, onShards(needs, removePublishedFacts)),
+    schedule(needs, 'hygiene.abandoned_uploads', 60 * minuteMs, onShards(needs, removeAbandonedUploads)),
     schedule(needs, 'hygiene.identity', 60 * minuteMs, identity),
   ];
 }
