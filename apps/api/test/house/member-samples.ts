@@ -62,6 +62,8 @@ export const memberSamples: Readonly<Record<string, MakeSample>> = {
     const { token, idNumber } = await freshMember(api, side);
     return { token, params: { idNumber }, query: { idScheme: 'generic' } };
   },
+  OptimizedCardsController_generate: (_, side) => ({ token: side.owner.token, params: ofMember(side) }),
+  OptimizedCardsController_cacheStats: (_, side) => ({ token: side.owner.token }),
 
   CardsController_verify: async (api, side) => ({
     body: { scan: await scanOf(api, side.owner.token, side.cardId), nonce: 'n-1' },
