@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
 import { MembersModule, memberFacts } from '#domain/members';
 import { PatientsModule, patientFacts } from '#domain/patients';
+import { ReconciliationModule, reconciliationFacts, reconciliationJobs } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
 import { CacheModule } from '#infra/cache';
 import { CryptoModule } from '#infra/crypto';
@@ -18,6 +19,7 @@ import { HealthApiModule } from './health/health-api.module.js';
 import { IdentityApiModule } from './identity/identity-api.module.js';
 import { MembersApiModule } from './members/members-api.module.js';
 import { PatientsApiModule } from './patients/patients-api.module.js';
+import { ReconciliationApiModule } from './reconciliation/reconciliation-api.module.js';
 import type { Settings } from './settings.js';
 
 @Module({})
@@ -32,7 +34,10 @@ export class AppModule {
         RedisModule.forRoot(settings.redis),
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
-        QueuesModule.forRoot({ jobs: identityJobs, facts: [...appointmentFacts, ...memberFacts, ...patientFacts] }),
+        QueuesModule.forRoot({
+          jobs: [...identityJobs, ...reconciliationJobs],
+          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
+        }),
         AuditModule,
         CacheModule.forRoot(settings.cache),
         ThrottlingModule.forRoot(settings.throttling),
@@ -40,11 +45,13 @@ export class AppModule {
         AppointmentsModule,
         MembersModule,
         PatientsModule,
+        ReconciliationModule,
         HealthApiModule,
         IdentityApiModule,
         AppointmentsApiModule,
         MembersApiModule,
         PatientsApiModule,
+        ReconciliationApiModule,
       ],
     };
   }

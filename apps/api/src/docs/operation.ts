@@ -1,4 +1,5 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { byteMediaTypes } from '../edge/byte-media.js';
 import type { HandlerFacts } from '../edge/handlers.js';
 import { titleOf } from '../edge/problem.js';
 import { jsonSchema } from './json-schema.js';
@@ -48,9 +49,16 @@ export function describeOperation(path: string, operation: Operation, handler: H
     tags: [tagOf(path)],
     security: rule.permission === 'public' ? [] : [{ accessToken: [] }],
     parameters: [...(operation.parameters ?? []), ...headerParameters(handler)],
+    ...requestBytes(handler),
     responses: { ...success(handler), ...refusals(operation, handler) },
     ...extensions(handler),
   };
+}
+
+function requestBytes({ rule: { receives, bodyLimitBytes } }: HandlerFacts): Pick<Operation, 'requestBody'> {
+  if (receives === undefined) return {};
+  const schema = { type: 'string', format: 'binary', maxLength: bodyLimitBytes ?? 0 };
+  return { requestBody: { required: true, content: { [byteMediaTypes[receives]]: { schema } } } };
 }
 
 /** `/api/v1/<noun>/…` → `<noun>`. */
@@ -64,12 +72,13 @@ const headerParameters = ({ rule, readsIfMatch }: HandlerFacts): Parameter[] => 
 function success({ rule }: HandlerFacts): Responses {
   const description = rule.status === undefined ? 'OK' : titleOf(rule.status);
   if (rule.answers === null) return { [rule.status ?? 200]: { description } };
-  const schema = jsonSchema(rule.answers, 'output');
-  return { [rule.status ?? 200]: { description, content: { 'application/json': { schema } } } };
+  const content = { 'application/json': { schema: jsonSchema(rule.answers, 'output') } };
+  const known = rule.known === undefined ? {} : { 200: { description: rule.known, content } };
+  return { [rule.status ?? 200]: { description, content }, ...known };
 }
 
 function refusals(operation: Operation, { rule, readsIfMatch }: HandlerFacts): Responses {
-  const hasBody = operation.requestBody !== undefined;
+  const hasBody = operation.requestBody !== undefined || rule.receives !== undefined;
   const hasId = operation.parameters?.some((parameter) => 'in' in parameter && parameter.in === 'path') ?? false;
   const applies: Readonly<Record<ProblemStatus, boolean>> = {
     400: true,

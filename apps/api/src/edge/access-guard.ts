@@ -19,7 +19,7 @@ export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
       requestId: request.id,
       actor: anonymous,
       tenant: null,
-      deadline: parts.clock.now() + answerDeadlineMs,
+      deadline: parts.clock.now() + answerDeadlineMs + arrivalMs(rule),
       ip: clientAddress(request),
       route,
     };
@@ -31,6 +31,10 @@ export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
     throw fail('access.denied', { internal: `${route} needs ${rule.permission}` });
   };
 }
+
+/** A handler that takes the body as it arrives works all that time. */
+const arrivalMs = ({ receives, bodyDeadlineMs = 0 }: AccessRule): number =>
+  receives === undefined ? 0 : bodyDeadlineMs;
 
 /** Who asks, from the access token. A caller whose token is refused still counts against the limits of its address. */
 async function identified(

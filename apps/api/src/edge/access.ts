@@ -2,6 +2,7 @@ import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { z } from 'zod';
 import type { LimitClassName } from '#infra/throttling';
+import type { ByteMedia } from './byte-media.js';
 import { type Takes, takesOf } from './handler-parameters.js';
 
 export const accessMetadata = 'praxis:access';
@@ -20,6 +21,13 @@ export interface AccessRule {
   readonly answers: z.ZodType | null;
   /** 200 unless said otherwise. */
   readonly status?: number;
+  /** What the answer means with 200 instead of that status, for the document: what was asked for is there already. */
+  readonly known?: string;
+  /**
+   * The body is bytes of this medium, handed over as they arrive (`@BodyBytes()`); such a route names its limits in bytes
+   * and time. Without it, JSON.
+   */
+  readonly receives?: ByteMedia;
   /** The whole body must have arrived this long after the request began; the server's own 30 s unless said otherwise. */
   readonly bodyDeadlineMs?: number;
   /** 1 MiB unless said otherwise. */

@@ -8,6 +8,7 @@ export const fail = defineErrors({
   'request.headers_too_large': { kind: 'too_large', public: 'The headers are larger than this server takes.' },
   'request.too_large': { kind: 'too_large', public: 'The body is larger than this operation takes.' },
   'request.body_too_slow': { kind: 'timeout', public: 'The body did not arrive in time.' },
+  'request.broken_off': { kind: 'unparsable', public: 'The body ended before it was complete.' },
   'request.if_match_required': {
     kind: 'precondition_required',
     public: 'Send If-Match with the ETag of the version that you read.',

@@ -2,6 +2,8 @@ import compress from '@fastify/compress';
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import './fastify.js';
+import { parseBytes } from './body-bytes.js';
+import { byteMediaTypes } from './byte-media.js';
 import { compressionOptions } from './compression.js';
 import { Cursors } from './cursors.js';
 import { fail } from './edge.errors.js';
@@ -23,10 +25,12 @@ const corsOptions = {
 export async function installEdge(server: FastifyInstance, parts: EdgeParts): Promise<void> {
   server.decorateRequest('startedAtMs', 0);
   server.decorateRequest('observed', false);
+  server.decorateRequest('known', false);
   server.decorate('cursors', new Cursors(parts.cursors));
   observeRequests(server, parts);
   sendConstantHeaders(server, parts.isDraining);
-  readJsonOnly(server);
+  readJson(server);
+  server.addContentTypeParser(byteMediaTypes.csv, parseBytes('csv'));
   server.addHook('onRoute', (options) => planRoute(parts, options));
   const origins = [...parts.config.corsOrigins];
   if (origins.length > 0) await server.register(cors, { ...corsOptions, origin: origins });
@@ -42,8 +46,8 @@ function sendConstantHeaders(server: FastifyInstance, isDraining: () => boolean)
   });
 }
 
-/** An empty JSON body is no body. `__proto__` and `constructor.prototype` are refused, not dropped. */
-function readJsonOnly(server: FastifyInstance): void {
+/** The only parser that fits every route. An empty JSON body is no body. `__proto__` and `constructor.prototype` are refused, not dropped. */
+function readJson(server: FastifyInstance): void {
   const parse = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
   server.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {

@@ -10,6 +10,8 @@ declare module 'fastify' {
     /** Code of the problem that was answered, for the log. */
     problemCode: string | undefined;
     observed: boolean;
+    /** The handler found what it was asked to make. */
+    known: boolean;
   }
   interface FastifyInstance {
     cursors: Cursors;

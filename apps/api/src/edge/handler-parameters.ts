@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
+import { BodyBytes } from './body-bytes.js';
 import { PageQuery } from './paging.js';
 import { IfMatch } from './parameters.js';
 
@@ -9,7 +10,7 @@ export interface Takes {
   readonly query: boolean;
 }
 
-type Source = 'body' | 'query' | 'path' | 'if-match' | 'page' | 'other';
+type Source = 'body' | 'bytes' | 'query' | 'path' | 'if-match' | 'page' | 'other';
 
 export interface HandlerParameter {
   readonly source: Source;
@@ -39,10 +40,11 @@ export function parametersOf(controller: object, method: string | symbol): Handl
 
 function ownSource(factory: unknown): Source {
   if (factory === IfMatch.factory) return 'if-match';
+  if (factory === BodyBytes.factory) return 'bytes';
   return factory === PageQuery.factory ? 'page' : 'other';
 }
 
 export function takesOf(controller: object, method: string | symbol): Takes {
   const read = parametersOf(controller, method).map((parameter) => parameter.source);
-  return { body: read.includes('body'), query: read.includes('query') };
+  return { body: read.includes('body') || read.includes('bytes'), query: read.includes('query') };
 }

@@ -14,6 +14,7 @@ export interface HandlerFacts {
   readonly parameters: readonly HandlerParameter[];
   readonly readsIfMatch: boolean;
   readonly readsPage: boolean;
+  readonly readsBytes: boolean;
 }
 
 type Constructor = abstract new (...args: never[]) => unknown;
@@ -39,6 +40,7 @@ export function handlersOfController(controller: Constructor): HandlerFacts[] {
         parameters,
         readsIfMatch: parameters.some(({ source }) => source === 'if-match'),
         readsPage: parameters.some(({ source }) => source === 'page'),
+        readsBytes: parameters.some(({ source }) => source === 'bytes'),
       };
     });
 }

@@ -1,4 +1,6 @@
 export { Access, type AccessRule } from './access.js';
+export { BodyBytes, type BodyStream } from './body-bytes.js';
+export { TellKnown } from './known.js';
 export { type CursorKey, PageQuery, type Paging, presentPage } from './paging.js';
 export { Ctx, IfMatch } from './parameters.js';
 export {

@@ -126,7 +126,11 @@ const foreign = (status: number, code: string, detail: string): ForeignRefusal =
 const declared = (code: keyof typeof fail.table): ForeignRefusal =>
   foreign(statusOf(fail.table[code].kind), code, fail.table[code].public);
 
-const unsupported = foreign(415, 'request.unsupported_media_type', 'Send the body as application/json.');
+const unsupported = foreign(
+  415,
+  'request.unsupported_media_type',
+  'Send the body as application/json, or as what this operation says that it takes.',
+);
 const urlTooLong = foreign(414, 'request.url_too_long', 'A part of the URL is longer than 500 characters.');
 
 const fastifyRefusals: Readonly<Record<string, ForeignRefusal>> = {

@@ -10,7 +10,7 @@ export interface KnownNames {
 /** Refuses to boot while any handler leaves open who may call it, what audit calls it, its limit or its input. */
 export function assertCompleteRules(handlers: readonly HandlerFacts[], known: KnownNames): void {
   const mistakes = handlers.flatMap((handler) => {
-    const missing = [...missingInRule(handler.rule, known), ...missingSchemas(handler)];
+    const missing = [...missingInRule(handler.rule, known), ...missingSchemas(handler), ...missingOfBytes(handler)];
     return missing.length === 0 ? [] : [`  ${handler.controller}.${handler.method} lacks ${missing.join(', ')}`];
   });
   if (mistakes.length > 0) throw new Error(`routes without a complete rule:\n${mistakes.join('\n')}`);
@@ -42,6 +42,17 @@ function missingSchemas({ parameters, readsPage }: HandlerFacts): string[] {
     ...unchecked.map(({ source }) => `a schema for its ${source}`),
     ...(readsPage && !readsQuery ? ['@Query({ schema: listQuery({ … }) }) beside @PageQuery()'] : []),
   ];
+}
+
+function missingOfBytes({ rule, readsBytes }: HandlerFacts): string[] {
+  const receives = rule.receives !== undefined;
+  const complaints: readonly (readonly [boolean, string])[] = [
+    [receives && !readsBytes, '@BodyBytes() for what it receives'],
+    [readsBytes && !receives, 'a medium that it receives'],
+    [receives && rule.bodyLimitBytes === undefined, 'a limit in bytes for what it receives'],
+    [receives && rule.bodyDeadlineMs === undefined, 'a limit in time for what it receives'],
+  ];
+  return complaints.filter(([applies]) => applies).map(([, complaint]) => complaint);
 }
 
 const inputs: ReadonlySet<string> = new Set(['body', 'query', 'path']);

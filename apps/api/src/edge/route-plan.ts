@@ -3,10 +3,12 @@ import type { InputMistake } from '#infra/kernel';
 import type { AccessRule } from './access.js';
 import { accessGuard } from './access-guard.js';
 import { tagVersion } from './answer-headers.js';
+import { closeEarly, expectBytes } from './body-bytes.js';
 import { bodyDeadline } from './body-deadline.js';
 import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
 import { readIdempotencyKey, tellReplay } from './idempotency.js';
+import { answerKnown } from './known.js';
 import type { EdgeParts } from './ports.js';
 import { requestTimeoutMs } from './server-options.js';
 
@@ -27,8 +29,16 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (access.bodyLimitBytes !== undefined) options.bodyLimit = access.bodyLimitBytes;
   if (!bodyless.has(String(options.method)))
     options.preParsing = [...hooks(options.preParsing), bodyDeadline(access.bodyDeadlineMs ?? requestTimeoutMs)];
+  planBytes(options, access);
+  if (access.known !== undefined) options.preSerialization = [...hooks(options.preSerialization), answerKnown];
   if (isSecret(access, options.url)) options.compress = false;
   if (access.idempotency !== undefined) planIdempotency(parts, options, access);
+}
+
+function planBytes(options: RouteOptions, { receives, bodyLimitBytes = 0 }: AccessRule): void {
+  if (receives === undefined) return;
+  options.preParsing = [expectBytes(receives, bodyLimitBytes), ...hooks(options.preParsing)];
+  options.onSend = [...hooks(options.onSend), closeEarly];
 }
 
 function planIdempotency(parts: EdgeParts, options: RouteOptions, access: AccessRule): void {

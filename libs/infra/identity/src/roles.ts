@@ -19,6 +19,7 @@ const people = ['users.read', 'users.invite', 'users.manage', 'sessions.manage']
 const visits = ['appointments.read', 'appointments.book', 'appointments.manage'] as const;
 const patients = ['patients.read', 'patients.search', 'patients.manage'] as const;
 const members = ['members.read', 'members.lookup', 'members.manage', 'cards.issue', 'cards.verify'] as const;
+const reconciliation = ['reconciliation.read', 'reconciliation.manage'] as const;
 const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
 
 /**
@@ -27,12 +28,12 @@ const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
  * the privacy officer and auditors read the audit.
  */
 export const permissionsByRole = {
-  owner: [...people, ...visits, ...patients, ...members, ...catalogue],
-  admin: [...people, ...members, ...catalogue],
+  owner: [...people, ...visits, ...patients, ...members, ...reconciliation, ...catalogue],
+  admin: [...people, ...members, ...reconciliation, ...catalogue],
   provider: [...visits, ...patients, 'catalogue.read'],
   nurse: [...visits, ...patients, 'catalogue.read'],
   front_desk: [...visits, ...patients, ...members, 'catalogue.read'],
-  billing: ['appointments.read', 'catalogue.read'],
+  billing: ['appointments.read', ...reconciliation, 'catalogue.read'],
   member_services: ['appointments.read', 'appointments.book', ...members, 'catalogue.read'],
   privacy_officer: ['audit.read', 'users.read', 'sessions.manage'],
   auditor: ['audit.read'],
