@@ -9,3 +9,9 @@ export {
   type HealthReport,
   Readiness,
 } from './readiness.js';
+export {
+  type DatabaseHealth,
+  type RedisHealth,
+  ServerHealth,
+  type ServersHealth,
+} from './server-health.js';

@@ -84,7 +84,8 @@ export class Readiness {
   }
 }
 
-async function runCheck(check: Check): Promise<CheckReport> {
+/** What a check says within 500 ms; what it throws, and silence, mean down. */
+export async function runCheck(check: Check): Promise<CheckReport> {
   const startedAt = monotonicMs();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<CheckStatus>((resolve) => {

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { monotonicMs } from '#infra/kernel';
 import { fail } from './replicas.errors.js';
 
 /** Dates without a time stay text ('YYYY-MM-DD'): a Date would shift them by the machine's zone. */
@@ -19,9 +20,17 @@ export interface PoolOptions {
 }
 
 export interface PoolCounts {
+  readonly max: number;
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
+}
+
+export interface QueryCounts {
+  /** Statements answered since the process began, BEGIN and COMMIT among them, failed ones too. */
+  readonly queryCount: number;
+  /** Milliseconds from sending a statement to its answer, the mean; null before the first. */
+  readonly averageQueryTime: number | null;
 }
 
 const idleInTransactionTimeoutMs = 10_000;
@@ -36,6 +45,8 @@ const waitedTooLong = 'timeout exceeded when trying to connect';
 /** Connections of one role to one server. Pipelined clients refuse COPY and cursors. */
 export class NodePool {
   readonly #pool: pg.Pool;
+  #answered = 0;
+  #totalMs = 0;
 
   constructor(
     url: string,
@@ -81,7 +92,24 @@ export class NodePool {
   }
 
   counts(): PoolCounts {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+    const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool;
+    return { max: this.options.max, total, idle, waiting };
+  }
+
+  /** Counts and times a statement that has just been sent on one of the connections. */
+  timed<T>(answer: Promise<T>): Promise<T> {
+    const sentAt = monotonicMs();
+    const answered = () => {
+      this.#answered += 1;
+      this.#totalMs += monotonicMs() - sentAt;
+    };
+    answer.then(answered, answered);
+    return answer;
+  }
+
+  queries(): QueryCounts {
+    const queryCount = this.#answered;
+    return { queryCount, averageQueryTime: queryCount === 0 ? null : this.#totalMs / queryCount };
   }
 
   /** Waits for the connections that are out. */

@@ -11,6 +11,8 @@ const lagMaxBytes = 8n * 1024n * 1024n;
 /** A replica in or out of rotation. It comes back when two polls in a row find it close behind its primary. */
 class Replica {
   inFlight = 0;
+  /** At the last poll that it answered; undefined before, and Infinity where nobody knows how far behind it is. */
+  lagMs: number | undefined;
   #goodPolls = 0;
   constructor(readonly pool: NodePool) {}
 
@@ -94,7 +96,7 @@ export class ReplicaSet {
   counts() {
     return {
       primary: this.primary.counts(),
-      replicas: this.#replicas.map((r) => ({ ...r.pool.counts(), inRotation: r.inRotation })),
+      replicas: this.#replicas.map((r) => ({ ...r.pool.counts(), inRotation: r.inRotation, lagMs: r.lagMs })),
     };
   }
 
@@ -107,14 +109,15 @@ export class ReplicaSet {
   async #judge(replica: Replica): Promise<void> {
     try {
       const [row] = await ask<{ position: string | null }>(replica.pool, 'select pg_last_wal_replay_lsn() as position');
-      replica.judge(row?.position != null && this.#closeBehind(parseWalPosition(row.position)));
+      replica.judge(row?.position != null && this.#closeBehind(replica, parseWalPosition(row.position)));
     } catch {
       replica.eject();
     }
   }
 
-  #closeBehind(replayed: WalPosition): boolean {
-    return this.#meter.lagMs(this.clock.now(), replayed) <= lagMaxMs && this.#meter.lagBytes(replayed) <= lagMaxBytes;
+  #closeBehind(replica: Replica, replayed: WalPosition): boolean {
+    replica.lagMs = this.#meter.lagMs(this.clock.now(), replayed);
+    return replica.lagMs <= lagMaxMs && this.#meter.lagBytes(replayed) <= lagMaxBytes;
   }
 }
 

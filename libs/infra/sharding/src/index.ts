@@ -14,6 +14,7 @@ export type {
 } from './db.js';
 export { DirectoryKeys } from './directory-keys.js';
 export { type MigratedDatabase, type MigratorOptions, migrate } from './migrator.js';
+export type { DatabaseNode } from './nodes.js';
 export { assertSchemaVersions, type SchemaWindow } from './schema-versions.js';
 export { shardingConfig, shardsMax } from './sharding.config.js';
 export { Sharding, type ShardResult } from './sharding.js';

@@ -3,10 +3,11 @@ import { TenantCrypto, TenantKeyStore } from '#infra/crypto';
 import { type Clock, systemClock } from '#infra/kernel';
 import { RedisConnections } from '#infra/redis';
 import { type DatabaseConfig, WritePositions } from '#infra/replicas';
-import { Log } from '#infra/telemetry';
+import { Log, Metrics } from '#infra/telemetry';
 import { Databases, type ShardingConfig } from './databases.js';
 import { DirectoryKeys } from './directory-keys.js';
 import { Sharding } from './sharding.js';
+import { DatabaseMetrics } from './sharding.metrics.js';
 import { Tenants } from './tenants.js';
 
 export interface ShardingModuleOptions {
@@ -44,14 +45,21 @@ export class ShardingModule {
         { provide: Tenants, inject: [Databases], useFactory: (d: Databases) => new Tenants(d, clock) },
         {
           provide: Sharding,
-          inject: [Databases, Tenants, WritePositions, TenantCrypto],
-          useFactory: (databases: Databases, tenants: Tenants, positions: WritePositions, crypto: TenantCrypto) =>
+          inject: [Databases, Tenants, WritePositions, TenantCrypto, Metrics],
+          useFactory: (
+            databases: Databases,
+            tenants: Tenants,
+            positions: WritePositions,
+            crypto: TenantCrypto,
+            metrics: Metrics,
+          ) =>
             new Sharding({
               databases,
               tenants,
               positions,
               crypto,
               clock,
+              metrics: new DatabaseMetrics(metrics, databases),
               statementTimeoutMs: config.database.statementTimeoutMs,
             }),
         },

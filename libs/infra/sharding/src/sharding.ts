@@ -12,6 +12,8 @@ import type {
   WriteContext,
   WriteOptions,
 } from './db.js';
+import { type DatabaseNode, nodesOf } from './nodes.js';
+import type { DatabaseMetrics } from './sharding.metrics.js';
 import { RoutedDatabase } from './tenant-database.js';
 import type { Tenants } from './tenants.js';
 import { transact } from './transaction.js';
@@ -29,6 +31,8 @@ export interface ShardingParts {
   readonly crypto: TenantCrypto;
   readonly clock: Clock;
   readonly statementTimeoutMs: number;
+  /** Hears how long each `ping` took. */
+  readonly metrics?: DatabaseMetrics;
 }
 
 /** The only way to a database. It hands out callbacks, never handles: a connection cannot be forgotten. */
@@ -39,10 +43,12 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
   readonly tenants: Tenants;
   readonly #shards: RoutedDatabase;
   readonly #databases: Databases;
+  readonly #metrics: DatabaseMetrics | undefined;
 
-  constructor({ databases, tenants, ...parts }: ShardingParts) {
+  constructor({ databases, tenants, metrics, ...parts }: ShardingParts) {
     this.tenants = tenants;
     this.#databases = databases;
+    this.#metrics = metrics;
     this.directory = new RoutedDatabase({
       ...parts,
       locate: () => ({ database: directoryName, set: databases.directory, epoch: 0 }),
@@ -114,10 +120,16 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
     return this.#databases.counts();
   }
 
+  /** Every server behind the databases of this process, as they stand now. */
+  get nodes(): readonly DatabaseNode[] {
+    return nodesOf(this.#databases);
+  }
+
   /** Resolves when the database answers a statement. */
   async ping(database: string): Promise<void> {
     const set = database === directoryName ? this.#databases.directory : this.#databases.shard(database);
-    await transact(set.primary, 'read', null, async () => undefined);
+    const ask = () => transact(set.primary, 'read', null, async () => undefined);
+    await (this.#metrics?.probe(database, ask) ?? ask());
   }
 
   get databaseNames(): readonly string[] {

@@ -37,7 +37,7 @@ export async function transact<T>(
   fn: (db: WriteDb) => Promise<T>,
 ): Promise<Transacted<T>> {
   const client = await pool.connect();
-  return within(client, new Flight(pipelined(client)), mode, entry, fn);
+  return within(client, new Flight(timed(pool, pipelined(client))), mode, entry, fn);
 }
 
 /** As a writing `transact`, on a connection of a pool that is not pipelined: one statement at a time, and COPY. */
@@ -93,6 +93,11 @@ function pipelined(client: pg.PoolClient): Put {
     return client.query(query);
   };
 }
+
+const timed =
+  (pool: NodePool, put: Put): Put =>
+  (query) =>
+    pool.timed(put(query));
 
 /** One transaction's statements on one connection. */
 class Flight implements WriteDb {
