@@ -5,8 +5,7 @@ import { createIdentity, identityConfig, identityJobs } from '#infra/identity';
 import { newId, systemClock } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
 import { createLog, Metrics } from '#infra/telemetry';
-import { findPort, isAlive, openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
-import { CompiledProduct } from './compiled-product.js';
+import { CompiledProduct, findPort, isAlive, openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
 import { RunningProgram, SteadyClients } from './running-program.js';
 
 const password = 'nine-slow-lighthouses';

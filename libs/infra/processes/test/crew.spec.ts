@@ -94,7 +94,7 @@ describe('a crew', () => {
     const startedAt = performance.now();
     crew.signal('SIGTERM');
     await crew.until(() => crew.of('drain.announced').length === 3);
-    const late = await crew.ask('/ready');
+    const late = await crew.ask('/health/ready');
     const answers = await Promise.all(inside);
     expect(answers.map(({ status }) => status)).toEqual(Array(9).fill(200));
     expect(late.status).toBe(503);
@@ -102,6 +102,17 @@ describe('a crew', () => {
     expect(performance.now() - startedAt).toBeLessThan(35_000);
     expect(crew.alive()).toEqual([]);
     await expect(crew.ask('/')).rejects.toThrow('ECONNREFUSED');
+  });
+
+  it('drains once when the signal comes to workers and primary alike, as from a terminal or a service manager', async () => {
+    const crew = await startCrew(2);
+    const inside = crew.ask('/slow?amount=1000');
+    await sleep(200);
+    for (const pid of [...crew.alive(), crew.pid]) process.kill(pid, 'SIGTERM');
+    expect((await inside).status).toBe(200);
+    expect(await crew.exited).toEqual({ code: 0, signal: null });
+    expect(crew.of('drain.done')).toHaveLength(2);
+    expect(crew.alive()).toEqual([]);
   });
 
   it('ends at once at a second signal', async () => {

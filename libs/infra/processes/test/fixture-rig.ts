@@ -1,5 +1,4 @@
-import { findPort } from '#infra/testing';
-import { CompiledProduct } from './compiled-product.js';
+import { CompiledProduct, findPort } from '#infra/testing';
 import { RunningProgram, SteadyClients } from './running-program.js';
 
 type Environment = Readonly<Record<string, string>>;

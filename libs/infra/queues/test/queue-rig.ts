@@ -70,9 +70,10 @@ export class QueueRig {
     this.relay = this.newRelay();
   }
 
-  static async open(): Promise<QueueRig> {
+  /** `env`: another Redis than that of the test run. */
+  static async open(env: Readonly<Record<string, string>> = {}): Promise<QueueRig> {
     const clock = new FixedClock(start);
-    return new QueueRig(await openTestDatabases({ clock }), clock);
+    return new QueueRig(await openTestDatabases({ clock, env }), clock);
   }
 
   /** Before each test: empty outboxes, an empty Redis. */

@@ -1,4 +1,5 @@
 export { type AppKind, AppProcess } from './app-process.js';
+export { CompiledProduct } from './compiled-product.js';
 export { type HaproxyPlan, HaproxyServer } from './haproxy-server.js';
 export type { EdgeTarget, EdgeTargets } from './haproxy-settings.js';
 export { holderOf } from './home-lock.js';
@@ -10,7 +11,7 @@ export { postgresBinaries } from './postgres-binaries.js';
 export type { PostgresAddress, PostgresServer } from './postgres-server.js';
 export { birthOf, endWithProcess, isAlive, waitUntil } from './processes.js';
 export { RedisCluster, type RedisClusterPlan } from './redis-cluster.js';
-export type { RedisServer } from './redis-server.js';
+export { type RedisPlan, RedisServer } from './redis-server.js';
 export { type SystemProgram, type SystemProgramName, systemProgram } from './system-program.js';
 export { type TestCluster, testCluster } from './test-cluster.js';
 export { openTestDatabases, TestDatabases, type TestDatabasesOptions } from './test-databases.js';

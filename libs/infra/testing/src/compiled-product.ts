@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { projectRoot } from '#infra/testing';
+import { projectRoot } from './places.js';
 
 const assets = /\.(lua|sql|json|html|css|js|svg|png|woff2|txt|yml)$/;
 
 /** The present sources as the build makes them, in a folder of their own: what dist/ holds may be older. */
 export class CompiledProduct {
-  readonly #home = mkdtempSync(join(tmpdir(), 'praxis-processes-'));
+  readonly #home = mkdtempSync(join(tmpdir(), 'praxis-compiled-'));
 
   constructor(...folders: readonly string[]) {
     const root = projectRoot();
