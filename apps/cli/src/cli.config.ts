@@ -1,4 +1,4 @@
-import { secret, slice, text } from '#infra/config';
+import { secret, slice, text, url } from '#infra/config';
 
 /** Only the operator's machine knows these; no app reads them. */
 export const operatorConfig = slice('Operator', {
@@ -8,4 +8,16 @@ export const operatorConfig = slice('Operator', {
   }),
   adminPassword: secret('DB_ADMIN_PASSWORD', { description: 'its password, the same on every server' }),
   readOnlyPassword: secret('DB_READONLY_PASSWORD', { description: 'password that role praxis_ro gets' }),
+});
+
+/** Where `praxis` reaches the product as any other client does. */
+export const clientConfig = slice('Client', {
+  apiUrl: url('API_URL', ['http', 'https'], {
+    description: 'REST API that `praxis listen` logs in at',
+    default: 'http://127.0.0.1:3000',
+  }),
+  gatewayUrl: url('GATEWAY_URL', ['http', 'https'], {
+    description: 'gateway that `praxis listen` connects to',
+    default: 'http://127.0.0.1:3200',
+  }),
 });

@@ -3,11 +3,12 @@ import 'reflect-metadata';
 import { ConfigError } from '#infra/config';
 import { isAppError } from '#infra/kernel';
 import { type Command, findCommand, helpText, UsageError } from './command.js';
+import { listenCommand } from './listen.js';
 import { migrateCommand } from './migrate.js';
 import { seedCommand } from './seed.js';
 import { tenantsCreateCommand } from './tenants-create.js';
 
-const commands: readonly Command[] = [migrateCommand, tenantsCreateCommand, seedCommand];
+const commands: readonly Command[] = [migrateCommand, tenantsCreateCommand, seedCommand, listenCommand];
 
 async function main(args: readonly string[]): Promise<number> {
   const found = findCommand(commands, args);
