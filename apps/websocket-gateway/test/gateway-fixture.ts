@@ -210,10 +210,16 @@ export class GatewayFixture {
   }
 }
 
+interface Wire {
+  pause(): void;
+  resume(): void;
+}
+
 /** A client as a browser or a phone has it; it remembers everything that it was told. */
 export class Client {
   readonly heard: Heard[] = [];
   readonly socket: Socket;
+  #paused: Wire | undefined;
 
   constructor(gateway: GatewayProcess, auth: object, options: Partial<ManagerOptions & SocketOptions>) {
     this.socket = io(`http://127.0.0.1:${gateway.port}`, {
@@ -263,20 +269,17 @@ export class Client {
 
   /** Reads nothing from the network, not even a ping, until `resume`. */
   pause(): void {
-    this.#wire().pause();
+    this.#paused = (this.socket.io.engine.transport as unknown as { ws: Wire }).ws;
+    this.#paused.pause();
   }
 
   resume(): void {
-    this.#wire().resume();
+    this.#paused?.resume();
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: whatever the server answers is looked at by the test
   command(body: unknown): Promise<any> {
     return this.socket.timeout(patienceMs).emitWithAck('command', body);
-  }
-
-  #wire(): { pause(): void; resume(): void } {
-    return (this.socket.io.engine.transport as unknown as { ws: { pause(): void; resume(): void } }).ws;
   }
 }
 

@@ -135,6 +135,8 @@ describe('presence', () => {
     silent.pause();
     await fixture.until(async () => (await fixture.metric(patient, 'sockets_open')) === 0);
     expect(await fixture.metric(patient, 'socket_disconnects_total{reason="ping timeout"}')).toBe(1);
+    silent.resume();
+    await silent.next('disconnect');
     await fixture.until(async () => (await total(client)) === 1);
     const redis = fixture.databases.redis.get('realtime');
     const key = `presence:{${owner.ctx.tenant.id}}`;

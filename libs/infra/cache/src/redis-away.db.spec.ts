@@ -27,7 +27,7 @@ beforeAll(async () => {
   process.on('unhandledRejection', onUnhandled);
   [db] = await Promise.all([openTestDatabases(), startRedis()]);
   ctx = await db.newTenant();
-  rig = await CacheRig.start(db, { env: { REDIS_URL: server().url } });
+  rig = await CacheRig.start(db, { env: { REDIS_URL: server().url }, impatient: true });
 }, 60_000);
 afterAll(async () => {
   process.off('unhandledRejection', onUnhandled);
@@ -86,7 +86,7 @@ describe('the cache', () => {
       return (await inRedis(key)) === 1;
     };
     expect(await waitUntil(stored, 10_000)).toBe(true);
-    const other = await CacheRig.start(db, { env: { REDIS_URL: server().url } });
+    const other = await CacheRig.start(db, { env: { REDIS_URL: server().url }, impatient: true });
     const key = name();
     const elsewhere = (value: string) => other.cache.getOrSet(ctx, 'general', key, async () => value);
     expect([await read('general', key, 'old'), await elsewhere('lost')]).toEqual(['old', 'old']);
