@@ -22,7 +22,7 @@ export const appointmentFacts = [booked, rescheduled, cancelled] as const;
 
 const facts = { booked, rescheduled, cancelled } as const;
 
-/** The outbox entry of what just happened to a visit; facts of one visit keep their order. */
+/** The outbox entry of what just happened to a visit; the version tells which of two facts is newer. */
 export const factOf = (
   event: keyof typeof facts,
   { id, locationId, version }: Pick<Appointment, 'id' | 'locationId' | 'version'>,

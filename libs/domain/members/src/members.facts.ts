@@ -26,7 +26,7 @@ interface Versioned {
 
 export const enrolledFact = ({ id, version: at }: Versioned) => enrolled.entry(id, { memberId: id, version: at });
 
-/** Facts of one card keep their order. */
+/** The version tells which of two facts about a card is newer. */
 export const cardFact = (
   event: 'issued' | 'revoked',
   { id, memberId, version: at }: Versioned & { readonly memberId: string },

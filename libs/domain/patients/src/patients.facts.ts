@@ -16,6 +16,6 @@ export const patientFacts = [created, updated] as const;
 
 const facts = { created, updated } as const;
 
-/** The outbox entry of what just happened to a patient; facts of one patient keep their order. */
+/** The outbox entry of what just happened to a patient; the version tells which of two facts is newer. */
 export const factOf = (event: keyof typeof facts, { id, version }: Pick<Patient, 'id' | 'version'>) =>
   facts[event].entry(id, { patientId: id, version });
