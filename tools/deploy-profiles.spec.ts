@@ -202,8 +202,8 @@ describe('A profile', () => {
   });
 });
 
-/** Besides its pools: data keys, and the relay to the directory and to the shard. */
-const otherConnections = 2 + 4 + 4;
+/** Besides its pools: data keys, the relay to the directory and to the shard, bulk loads. */
+const otherConnections = 2 + 4 + 4 + 2;
 
 /** Most connections that all processes have to the server of the directory and shard 1, which has the most. */
 function connectionsTo(profile: Profile, changed: Environment = {}): number {

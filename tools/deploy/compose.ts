@@ -59,10 +59,12 @@ export const operatorsEnvironment = (profile: Profile): Environment => ({
   ...envFile('deploy/production.env.example'),
 });
 
+let parsed: unknown;
+
 /** The file as docker compose understands it with these variables. Throws where one that is required is missing. */
 export function readCompose(environment: Environment): Compose {
-  const tree: unknown = parse(composeText(), { merge: true, maxAliasCount: -1 });
-  return mapStrings(tree, (text) => interpolate(text, environment)) as Compose;
+  parsed ??= parse(composeText(), { merge: true, maxAliasCount: -1 });
+  return mapStrings(parsed, (text) => interpolate(text, environment)) as Compose;
 }
 
 /** The services that a profile starts: those without profiles, and those that name one of the active ones. */
