@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { configMarkdown, envExample } from '#infra/config';
 import { projectRoot } from '#infra/testing';
 import { apiSlices } from '../apps/api/src/settings.js';
-import { operatorConfig } from '../apps/cli/src/cli.config.js';
+import { clientConfig, operatorConfig } from '../apps/cli/src/cli.config.js';
 import { gatewaySlices } from '../apps/websocket-gateway/src/settings.js';
 import { workerSlices } from '../apps/worker/src/settings.js';
 
@@ -15,6 +15,7 @@ const slices = [
     ...Object.values(gatewaySlices),
     ...Object.values(workerSlices),
     operatorConfig,
+    clientConfig,
   ]),
 ];
 
