@@ -144,7 +144,7 @@ interface Document {
 }
 interface OperationObject {
   readonly 'x-permission': string;
-  readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: JsonSchema } } };
+  readonly requestBody?: { readonly content: { readonly 'application/json'?: { readonly schema: JsonSchema } } };
 }
 
 const operationsOf = ({ paths }: Document): Operation[] =>
@@ -155,6 +155,6 @@ const operationsOf = ({ paths }: Document): Operation[] =>
         method: method.toUpperCase() as Operation['method'],
         path,
         permission: operation['x-permission'],
-        body: operation.requestBody?.content['application/json'].schema,
+        body: operation.requestBody?.content['application/json']?.schema,
       })),
   );

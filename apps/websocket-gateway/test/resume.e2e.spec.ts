@@ -126,5 +126,5 @@ describe('gateways whose connections to Redis were cut', () => {
 
   /** Each worker of Jest has a Redis database of its own. */
   const isOurs = (line: string): boolean =>
-    line.includes(` db=${Number(process.env.JEST_WORKER_ID ?? '1') % 16} `) && line.includes('name=praxis:realtime');
+    line.includes(` db=${fixture.databases.redisDatabase} `) && line.includes('name=praxis:realtime');
 });

@@ -8,7 +8,13 @@ describe('roles', () => {
 
   it('add up', () => {
     const both = permissionsOf(['auditor', 'billing']);
-    expect([...both].sort()).toEqual(['appointments.read', 'audit.read', 'catalogue.read']);
+    expect([...both].sort()).toEqual([
+      'appointments.read',
+      'audit.read',
+      'catalogue.read',
+      'reconciliation.manage',
+      'reconciliation.read',
+    ]);
     expect(permissionsOf(['billing', 'auditor', 'billing'])).toBe(both);
   });
 

@@ -29,7 +29,7 @@ const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
  */
 export const permissionsByRole = {
   owner: [...people, ...visits, ...patients, ...members, ...reconciliation, ...catalogue],
-  admin: [...people, ...members, ...reconciliation, ...catalogue],
+  admin: [...people, ...members, ...catalogue],
   provider: [...visits, ...patients, 'catalogue.read'],
   nurse: [...visits, ...patients, 'catalogue.read'],
   front_desk: [...visits, ...patients, ...members, 'catalogue.read'],

@@ -6,7 +6,7 @@ import type { OutboxEntry } from './catalogue.js';
 export type Kind = OutboxEntry['kind'];
 
 /** Says only of what kind the news are; where, the relay finds out. */
-export const nudgeChannel = 'outbox.nudge';
+export const nudgeChannel = (redis: RedisConnections): string => redis.channel('queues', 'outbox.nudge');
 /** What is committed this soon after a nudge goes with the next one. */
 export const nudgeGapMs = 3;
 
@@ -33,7 +33,7 @@ export class Nudge {
     const news = [...this.#news].join(' ');
     this.#news.clear();
     try {
-      await this.redis.get('queues').publish(nudgeChannel, news);
+      await this.redis.get('queues').publish(nudgeChannel(this.redis), news);
     } catch (error) {
       this.log.debug('outbox.nudge_lost', { error });
     }
@@ -52,6 +52,6 @@ export async function onNudge(redis: RedisConnections, wake: Wake): Promise<() =
   connection.on('message', (_channel: string, news: string) => {
     for (const kind of news.split(' ')) if (kind === 'fact' || kind === 'job') wake[kind]?.();
   });
-  await connection.subscribe(nudgeChannel);
+  await connection.subscribe(nudgeChannel(redis));
   return () => connection.disconnect();
 }

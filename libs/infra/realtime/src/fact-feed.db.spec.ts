@@ -5,6 +5,8 @@ import { channelOf, Follower, keyOf, RealtimeRig, upTo } from '../test/realtime-
 import type { FactFeed } from './fact-feed.js';
 
 const soonMs = 10_000;
+/** Longer than any test. */
+const neverMs = 3_600_000;
 
 let rig: RealtimeRig;
 let ctx: TenantContext;
@@ -92,7 +94,8 @@ describe('a follower of a tenant', () => {
 
   it('is told from the database what the stream no longer has', async () => {
     const follower = new Follower();
-    await feed.follow(ctx, follower.onFact);
+    const patient = rig.newFeed({ lookEveryMs: neverMs, blindLookEveryMs: neverMs });
+    await patient.follow(ctx, follower.onFact);
     await rig.tellUnheard(ctx, 1, 3);
     await redis().del(keyOf(ctx));
     await rig.tellAndRelay(ctx, 4);
@@ -162,7 +165,8 @@ describe('a follower of a tenant', () => {
 
   it('goes on behind facts that are gone, and the gap is logged', async () => {
     const follower = new Follower();
-    await feed.follow(ctx, follower.onFact);
+    const patient = rig.newFeed({ lookEveryMs: neverMs, blindLookEveryMs: neverMs });
+    await patient.follow(ctx, follower.onFact);
     await rig.tellUnheard(ctx, 1, 3);
     await redis().del(keyOf(ctx));
     await rig.databases.asAdmin('shard-2', 'delete from outbox where tenant_id = $1 and seq < 3', [ctx.tenant.id]);

@@ -58,6 +58,13 @@ export class RedisConnections implements OnApplicationShutdown {
     return connection;
   }
 
+  /** `name` as a channel of the role's own database: publishing knows no databases, so the name must say which. */
+  channel(role: RedisRole, name: string): string {
+    const connection = this.get(role);
+    const database = connection instanceof Cluster ? 0 : (connection.options.db ?? 0);
+    return database === 0 ? name : `${name}@${database}`;
+  }
+
   /** True once the role's connection can be used; false when it cannot be within `timeoutMs`. */
   ready(role: RedisRole, timeoutMs: number): Promise<boolean> {
     return waitUntilReady(this.get(role), timeoutMs);

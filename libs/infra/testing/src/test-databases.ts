@@ -50,6 +50,8 @@ export class TestDatabases {
   readonly crypto: TenantCrypto;
   readonly audit: Audit;
   readonly redis: RedisConnections;
+  /** Its number within that Redis. */
+  readonly redisDatabase = redisDatabase();
   readonly databases: Databases;
   readonly rootKey: RootKey;
 
@@ -195,6 +197,7 @@ function environment(cluster: TestCluster, names: Readonly<Record<string, string
 }
 
 /** Each worker of Jest has a Redis database of its own. */
+/** Each worker of Jest has one of its own. */
 const redisDatabase = (): number => Number(process.env.JEST_WORKER_ID ?? '1') % 16;
 
 /** Migrated once for a whole run, by whichever spec file comes first. */
