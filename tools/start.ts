@@ -44,7 +44,7 @@ async function main(): Promise<number> {
   if (ready === undefined) return 0;
   const { stack, seed } = ready;
   process.once('exit', () => stack.stopWithoutWaiting());
-  writeFileSync(environmentFile(), `${JSON.stringify(stack.operatorEnvironment, null, 2)}\n`, { mode: 0o600 });
+  writeEnvironment(stack);
   say(banner(stack, seed, (Date.now() - startedAtMs) / 1000));
   logs.release();
   const reloader = dev ? reloadOnEdit(stack, say) : undefined;
@@ -54,6 +54,12 @@ async function main(): Promise<number> {
   await stack.stop();
   say('Stopped. The data stays; `npm start` goes on with it, `npm run reset` removes it.');
   return status;
+}
+
+/** For the operator's verbs. */
+function writeEnvironment({ operatorEnvironment, url, gateways }: LocalStack): void {
+  const environment = { ...operatorEnvironment, API_URL: url, GATEWAY_URL: gateways[0]?.url };
+  writeFileSync(environmentFile(), `${JSON.stringify(environment, null, 2)}\n`, { mode: 0o600 });
 }
 
 /** Undefined when the person at the terminal ended it before it was ready. */

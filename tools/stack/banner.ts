@@ -1,12 +1,11 @@
 import type { LocalStack } from '#infra/testing';
-import { curlLine, type SeedReport } from './seed-report.js';
+import { curlLine, type Example, loginLine, type SeedReport } from './seed-report.js';
 
 const rule = '─'.repeat(100);
 
 /** What a newcomer needs at the terminal: where things answer, who may log in, what to try first. */
 export function banner(stack: LocalStack, seed: SeedReport, readySeconds: number): string {
   const api = stack.url;
-  const curls = seed.examples.map((example) => `  # ${example.says}\n  ${curlLine(api, seed.login, example)}`);
   return [
     '',
     rule,
@@ -20,11 +19,25 @@ export function banner(stack: LocalStack, seed: SeedReport, readySeconds: number
     ),
     ...(seed.ids === undefined ? [] : section('Ids', Object.entries(seed.ids))),
     ...section('Connect', connections(stack)),
-    'Try (each line logs in by itself)',
-    ...curls,
+    'Try, in this folder: log in first',
+    `  ${loginLine(api, seed.login)}`,
+    ...seed.examples.flatMap((example) => tried(api, example)),
+    '  # and hear of all of it live, in another terminal',
+    `  ${listenLine(seed)}`,
     rule,
     '',
   ].join('\n');
+}
+
+const tried = (api: string, example: Example): string[] => [
+  ...(example.says === '' ? [] : [`  # ${example.says}`]),
+  `  ${curlLine(api, example)}`,
+];
+
+function listenLine({ logins: [login] }: SeedReport): string {
+  if (login === undefined) throw new Error('nobody can log in');
+  const { password, tenant, email } = login;
+  return `echo ${password} | npm run -s praxis -- listen --tenant ${tenant} --email ${email} --password-stdin`;
 }
 
 type Row = readonly [string, string];

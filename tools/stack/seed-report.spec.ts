@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { curlLine, readSeedReport } from './seed-report.js';
+import { curlLine, loginLine, readSeedReport } from './seed-report.js';
 
 const login = {
   path: '/api/v1/auth/login',
@@ -7,10 +7,10 @@ const login = {
   token: 'accessToken',
 };
 
-/** Runs the line in a shell whose curl prints its arguments, and a token for a login. */
-function runWithFakeCurl(line: string): string[] {
+/** Runs the lines in a shell whose curl prints its arguments, and a token for a login. */
+function runWithFakeCurl(...lines: readonly string[]): string[] {
   const curl = `curl() { case "$*" in *"auth/login"*) printf '{"refreshToken":"r","accessToken":"t-1","n":1}';; *) printf '%s\\n' "$@";; esac; }`;
-  return execFileSync('sh', ['-c', `${curl}\n${line}`], { encoding: 'utf8' })
+  return execFileSync('sh', ['-c', [curl, ...lines].join('\n')], { encoding: 'utf8' })
     .trimEnd()
     .split('\n');
 }
@@ -22,8 +22,9 @@ describe('what the seed tells', () => {
     expect(() => readSeedReport('nothing')).toThrow('no line of JSON');
   });
 
-  it('becomes lines for the shell that log in by themselves', () => {
-    const line = curlLine('http://127.0.0.1:3000', login, {
+  it('becomes lines for the shell: one that logs in, and one for each call', () => {
+    const url = 'http://127.0.0.1:3000';
+    const line = curlLine(url, {
       says: 'book',
       method: 'POST',
       path: '/api/v1/appointments?a=1&b=2',
@@ -31,10 +32,19 @@ describe('what the seed tells', () => {
       body: { note: "a 'quoted' word" },
     });
     expect(line).not.toContain('\n');
-    expect(runWithFakeCurl(line)).toEqual([
+    expect(runWithFakeCurl(loginLine(url, login), line)).toEqual([
       ...['-s', '-X', 'POST', 'http://127.0.0.1:3000/api/v1/appointments?a=1&b=2'],
       ...['-H', 'Authorization: Bearer t-1', '-H', 'Idempotency-Key: key-1'],
       ...['-H', 'content-type: application/json', '-d', `{"note":"a 'quoted' word"}`],
+    ]);
+  });
+
+  it('sends a file as it is', () => {
+    const headers = { 'content-type': 'text/csv' };
+    const line = curlLine('http://a.example', { says: '', method: 'POST', path: '/s', headers, file: 'docs/a.csv' });
+    expect(runWithFakeCurl('TOKEN=t-2', line)).toEqual([
+      ...['-s', '-X', 'POST', 'http://a.example/s', '-H', 'Authorization: Bearer t-2'],
+      ...['-H', 'content-type: text/csv', '--data-binary', '@docs/a.csv'],
     ]);
   });
 });

@@ -1,4 +1,4 @@
-/** What `praxis seed` prints as its last line of JSON: who may log in, and three calls worth trying. */
+/** What `praxis seed` prints as its last line of JSON: who may log in, and calls worth trying. */
 export interface SeedReport {
   readonly logins: readonly {
     readonly role: string;
@@ -13,12 +13,15 @@ export interface SeedReport {
 }
 
 export interface Example {
+  /** Empty where it goes with the one before. */
   readonly says: string;
   readonly method: string;
   readonly path: string;
   /** Values stand in double quotes, so that the shell fills in what must be new each time. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Of the product's folder, sent as it is. */
+  readonly file?: string;
 }
 
 export function readSeedReport(output: string): SeedReport {
@@ -30,16 +33,21 @@ export function readSeedReport(output: string): SeedReport {
   return JSON.parse(line) as SeedReport;
 }
 
-/** One line for a POSIX shell that logs in by itself; needs curl and sed only. */
-export function curlLine(baseUrl: string, login: SeedReport['login'], example: Example): string {
-  const logIn = `curl -s ${quoted(baseUrl + login.path)} ${jsonBody(login.body)}`;
-  const token = `$(${logIn} | sed -E 's/.*"${login.token}":"([^"]+)".*/\\1/')`;
-  const headers = Object.entries(example.headers ?? {}).map(([name, value]) => `-H "${name}: ${value}"`);
+/** One line for a POSIX shell that leaves an access token in `$TOKEN`; needs curl and sed only. */
+export function loginLine(baseUrl: string, { path, body, token }: SeedReport['login']): string {
+  const logIn = `curl -s ${quoted(baseUrl + path)} ${jsonBody(body)}`;
+  return `TOKEN=$(${logIn} | sed -E 's/.*"${token}":"([^"]+)".*/\\1/')`;
+}
+
+/** One line for a POSIX shell, in the product's folder, after that. */
+export function curlLine(baseUrl: string, { method, path, headers = {}, body, file }: Example): string {
+  const given = Object.entries(headers).map(([name, value]) => `-H "${name}: ${value}"`);
   return [
-    `curl -s -X ${example.method} ${quoted(baseUrl + example.path)}`,
-    `-H "Authorization: Bearer ${token}"`,
-    ...headers,
-    ...(example.body === undefined ? [] : [jsonBody(example.body)]),
+    `curl -s -X ${method} ${quoted(baseUrl + path)}`,
+    `-H "Authorization: Bearer $TOKEN"`,
+    ...given,
+    ...(body === undefined ? [] : [jsonBody(body)]),
+    ...(file === undefined ? [] : [`--data-binary @${file}`]),
   ].join(' ');
 }
 

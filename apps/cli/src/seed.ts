@@ -1,24 +1,24 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import {
-  AvailabilityService,
-  CalendarService,
-  CatalogueService,
-  type SeededClinic,
-  type ServiceId,
-  seedClinic,
-} from '#domain/appointments';
+import { CalendarService, CatalogueService, seedClinic } from '#domain/appointments';
+import type { NewMember } from '#domain/members';
 import { Users } from '#infra/identity';
-import { isAppError, type Plan, systemClock, type TenantContext } from '#infra/kernel';
-import { Sharding, type TenantEntry } from '#infra/sharding';
-import { addDays, formatInstant, localDateOf, minuteOfInstant } from '#infra/time';
+import { isAppError, type Plan } from '#infra/kernel';
+import { Databases, Sharding, type TenantEntry } from '#infra/sharding';
 import type { Command } from './command.js';
 import { operatorContext, withProduct } from './product.js';
+import { seedFiles, seedSources } from './seed/demo-books.js';
+import { clinicMembers, clubMembers, seedMembers } from './seed/demo-members.js';
+import { seedPatients } from './seed/demo-patients.js';
+import { examplesOf, idsOf, type SeededTenant } from './seed/report.js';
 
 interface DemoTenant {
   readonly slug: string;
   readonly name: string;
   readonly plan: Plan;
+  /** Where there are several shards; each demo tenant has one of its own. */
+  readonly shard: number;
   readonly owner: { readonly email: string; readonly displayName: string; readonly password: string };
+  readonly members: readonly NewMember[];
 }
 
 /** Known to everybody who reads this: `praxis seed` is for machines on which nothing is real. */
@@ -27,70 +27,70 @@ const harbour: DemoTenant = {
   slug: 'harbour-clinic',
   name: 'Harbour Clinic',
   plan: 'PROFESSIONAL',
+  shard: 0,
   owner: { email: 'owner@harbour.example', displayName: 'Ingrid Solberg', password: demoPassword },
+  members: clinicMembers,
 };
 const northside: DemoTenant = {
-  slug: 'northside-medspa',
-  name: 'Northside Med Spa',
+  slug: 'northside-club',
+  name: 'Northside Athletic Club',
   plan: 'BASIC',
+  shard: 1,
   owner: { email: 'owner@northside.example', displayName: 'Dario Conti', password: demoPassword },
+  members: clubMembers,
 };
-
-const exampleService = 'Laser treatment';
 
 /** Safe to run again: what is there already stays as it is. Prints one line of JSON for the banner of `npm start`. */
 export const seedCommand: Command = {
   words: 'seed',
   usage: 'seed',
-  summary: 'demo tenants to try things on; never on a machine with real data',
+  summary: 'a demo clinic and a demo club to try things on; never on a machine with real data',
   async run() {
     await withProduct(async (product) => {
       const clinic = await seedTenant(product, harbour);
-      await seedTenant(product, northside);
-      console.log(JSON.stringify(await seedReport(product, clinic.ctx, clinic)));
+      await seedPatients(product, clinic.ctx);
+      const club = await seedTenant(product, northside);
+      await seedFiles(product, club.ctx, club.books);
+      console.log(JSON.stringify(await seedReport(product, clinic)));
     });
   },
 };
 
-async function seedTenant(
-  product: INestApplicationContext,
-  demo: DemoTenant,
-): Promise<SeededClinic & { readonly ctx: TenantContext }> {
-  const tenant = await findOrCreate(product.get(Sharding), demo);
-  const ctx = operatorContext(tenant, 'seed');
+async function seedTenant(product: INestApplicationContext, demo: DemoTenant): Promise<SeededTenant> {
+  const ctx = operatorContext(await findOrCreate(product, demo), 'seed');
   try {
     await product.get(Users).createOwner(ctx, demo.owner);
   } catch (error) {
     if (!isAppError(error, 'user.exists')) throw error;
   }
-  const clinic = await seedClinic(ctx, {
-    catalogue: product.get(CatalogueService),
-    calendar: product.get(CalendarService),
-  });
-  return { ...clinic, ctx };
+  return {
+    ctx,
+    clinic: await seedClinic(ctx, {
+      catalogue: product.get(CatalogueService),
+      calendar: product.get(CalendarService),
+    }),
+    members: await seedMembers(product, ctx, demo.members),
+    books: await seedSources(product, ctx),
+  };
 }
 
-async function findOrCreate({ tenants }: Sharding, { slug, name, plan }: DemoTenant): Promise<TenantEntry> {
+async function findOrCreate(
+  product: INestApplicationContext,
+  { slug, name, plan, shard }: DemoTenant,
+): Promise<TenantEntry> {
+  const { tenants } = product.get(Sharding);
   try {
     return await tenants.bySlug(slug);
   } catch (error) {
     if (!isAppError(error, 'tenant.not_found')) throw error;
-    return tenants.create({ slug, name, plan });
+    const { shardIds } = product.get(Databases);
+    const shardId = shardIds[shard % shardIds.length];
+    return tenants.create({ slug, name, plan, ...(shardId === undefined ? {} : { shardId }) });
   }
 }
 
-/** How far ahead the visit of the example lies: after any notice, inside any horizon. */
-const exampleDays = { from: 7, to: 13 };
-
-async function seedReport(product: INestApplicationContext, ctx: TenantContext, clinic: SeededClinic) {
-  const { locationId, tz } = clinic;
-  const serviceId = clinic.serviceIds[exampleService] as ServiceId;
-  const today = localDateOf(minuteOfInstant(systemClock.now()), tz);
-  const [from, to] = [addDays(today, exampleDays.from), addDays(today, exampleDays.to)];
-  const { starts } = await product.get(AvailabilityService).find(ctx, { serviceId, locationId, from, to });
-  const start = formatInstant(starts[0]?.startMin ?? minuteOfInstant(systemClock.now()), tz);
+async function seedReport(product: INestApplicationContext, clinic: SeededTenant) {
   const { slug, owner } = harbour;
-  const body = { serviceId, locationId, start, client: { name: 'Robin Example', phone: '+1 604 555 0100' } };
   return {
     logins: [harbour, northside].map((demo) => ({ role: 'owner', tenant: demo.slug, ...demo.owner })),
     login: {
@@ -98,21 +98,7 @@ async function seedReport(product: INestApplicationContext, ctx: TenantContext, 
       body: { tenant: slug, email: owner.email, password: owner.password },
       token: 'accessToken',
     },
-    ids: { locationId, serviceId },
-    examples: [
-      { says: 'what can be booked', method: 'GET', path: '/api/v1/services' },
-      {
-        says: `free times for "${exampleService}" next week`,
-        method: 'GET',
-        path: `/api/v1/availability?serviceId=${serviceId}&locationId=${locationId}&from=${from}&to=${to}`,
-      },
-      {
-        says: 'book one: provider, room and device at once; the same key again gives the same answer',
-        method: 'POST',
-        path: '/api/v1/appointments',
-        headers: { 'Idempotency-Key': `try-${start}` },
-        body,
-      },
-    ],
+    ids: idsOf(clinic),
+    examples: await examplesOf(product, clinic),
   };
 }
