@@ -45,7 +45,7 @@ describe('a visit as it is shown', () => {
       end: '2026-12-01T09:30:00-07:00',
       tz: 'America/Vancouver',
       resources: [{ kind: 'room', start: '2026-12-01T08:55:00-07:00', end: '2026-12-01T09:35:00-07:00' }],
-      createdAt: '2026-11-20T05:00:00-07:00',
+      createdAt: '2026-11-20T12:00:00.000Z',
     });
     expect(appointment.safeParse(shown).success).toBe(true);
   });

@@ -22,6 +22,7 @@ import {
   localDate,
   pageOf,
   prose,
+  utcText,
   versionNumber,
 } from '../edge/index.js';
 import { date } from './calendar.dto.js';
@@ -144,8 +145,6 @@ export const filterOf = ({ from, to, ...rest }: z.output<typeof appointmentList>
   status: rest.status,
 });
 
-const at = (instantMs: number, tz: string): string => formatInstant(minuteOfInstant(instantMs), tz);
-
 const presentShares = (shares: readonly Share[], tz: string) =>
   shares.map(({ resourceId: id, kind, startMin, endMin }) => ({
     resourceId: id,
@@ -171,8 +170,8 @@ export const presentAppointment = (found: Appointment): z.input<typeof appointme
   resources: presentShares(found.shares, found.tz),
   client: found.client,
   note: found.note,
-  createdAt: at(found.createdAt, found.tz),
-  updatedAt: at(found.updatedAt, found.tz),
+  createdAt: utcText(found.createdAt),
+  updatedAt: utcText(found.updatedAt),
 });
 
 export const presentHistory = (entries: readonly HistoryEntry[]): z.input<typeof history> => ({
@@ -185,7 +184,7 @@ export const presentHistory = (entries: readonly HistoryEntry[]): z.input<typeof
     reason: entry.reason,
     note: entry.note,
     actor: { kind: entry.actorKind, id: entry.actorId },
-    at: at(entry.at, entry.tz),
+    at: utcText(entry.at),
   })),
 });
 

@@ -15,5 +15,6 @@ export {
   money,
   pageOf,
   prose,
+  utcText,
   versionNumber,
 } from './schemas.js';

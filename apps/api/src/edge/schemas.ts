@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Id, Instant } from '#infra/kernel';
+import { type Id, type Instant, toDate } from '#infra/kernel';
 import { type LocalDate, parseInstant, parseLocalDate } from '#infra/time';
 
 type NounOf<T> = T extends Id<infer Noun> ? Noun : never;
@@ -32,6 +32,9 @@ export const instant: z.ZodType<Instant, string> = z
 
 /** The same in an answer: text. */
 export const instantText = z.iso.datetime({ offset: true });
+
+/** When something happened, to the millisecond, in UTC. */
+export const utcText = (at: Instant): string => toDate(at).toISOString();
 
 /** A day in a place's own calendar, `YYYY-MM-DD`, from 1900 to 2199; in an answer too. */
 export const localDate: z.ZodType<LocalDate, string> = z

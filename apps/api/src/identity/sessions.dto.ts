@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '#infra/identity';
-import { type SessionId, type TenantContext, toDate } from '#infra/kernel';
-import { idOf, instantText } from '../edge/index.js';
+import { type SessionId, type TenantContext } from '#infra/kernel';
+import { idOf, instantText, utcText } from '../edge/index.js';
 
 const sessionAnswer = z.strictObject({
   id: idOf<SessionId>('session'),
@@ -18,9 +18,9 @@ export const sessionsAnswer = z.strictObject({ items: z.array(sessionAnswer) });
 export const presentSessions = ({ actor }: TenantContext, sessions: readonly Session[]) => ({
   items: sessions.map((session) => ({
     id: session.id,
-    createdAt: toDate(session.createdAt).toISOString(),
-    lastSeenAt: toDate(session.lastSeenAt).toISOString(),
-    expiresAt: toDate(session.expiresAt).toISOString(),
+    createdAt: utcText(session.createdAt),
+    lastSeenAt: utcText(session.lastSeenAt),
+    expiresAt: utcText(session.expiresAt),
     current: actor.kind === 'user' && actor.sessionId === session.id,
   })),
 });

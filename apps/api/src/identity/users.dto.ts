@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type InvitationId, roles, staffRoles, type User } from '#infra/identity';
-import { toDate, type UserId } from '#infra/kernel';
-import { emailAddress, idOf, instantText, listQuery, pageOf, versionNumber } from '../edge/index.js';
+import { type UserId } from '#infra/kernel';
+import { emailAddress, idOf, instantText, listQuery, pageOf, utcText, versionNumber } from '../edge/index.js';
 
 /** Each role once, at least one. */
 const someRoles = z
@@ -37,5 +37,5 @@ export const presentUser = (user: User): z.output<typeof userAnswer> => ({
   status: user.status,
   roles: [...user.roles],
   version: user.version,
-  createdAt: toDate(user.createdAt).toISOString(),
+  createdAt: utcText(user.createdAt),
 });

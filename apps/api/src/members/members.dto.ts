@@ -23,8 +23,7 @@ import {
   verdicts,
 } from '#domain/members';
 import type { CacheStats, StrategyStats } from '#infra/cache';
-import { type Instant, toDate } from '#infra/kernel';
-import { idOf, instantText, line, listQuery, localDate, pageOf, versionNumber } from '../edge/index.js';
+import { idOf, instantText, line, listQuery, localDate, pageOf, utcText, versionNumber } from '../edge/index.js';
 
 export const memberId = idOf<MemberId>('member');
 export const cardId = idOf<CardId>('card');
@@ -132,8 +131,6 @@ type Scanned = z.output<typeof scanned>;
 
 export const filterOf = ({ status }: z.output<typeof memberList>): MemberFilter => ({ status });
 
-const at = (instant: Instant): string => toDate(instant).toISOString();
-
 const presentMembership = ({ id, from, until, tz }: Membership) => ({ id, from, until, tz });
 
 export const presentMember = (found: Member): z.input<typeof member> => ({
@@ -144,8 +141,8 @@ export const presentMember = (found: Member): z.input<typeof member> => ({
   name: { given: found.name.given, family: found.name.family },
   idNumber: { scheme: found.idNumber.scheme, masked: found.idNumber.masked },
   memberships: found.memberships.map(presentMembership),
-  createdAt: at(found.createdAt),
-  updatedAt: at(found.updatedAt),
+  createdAt: utcText(found.createdAt),
+  updatedAt: utcText(found.updatedAt),
 });
 
 export const presentCard = (found: AssessedCard): z.input<typeof card> => ({
@@ -156,8 +153,8 @@ export const presentCard = (found: AssessedCard): z.input<typeof card> => ({
   reason: found.reason,
   version: found.version,
   validity: found.validity,
-  issuedAt: at(found.issuedAt),
-  revokedAt: found.revokedAt === null ? null : at(found.revokedAt),
+  issuedAt: utcText(found.issuedAt),
+  revokedAt: found.revokedAt === null ? null : utcText(found.revokedAt),
 });
 
 export const presentGenerated = ({ card: made, face }: GeneratedCard): z.input<typeof generatedCard> => ({
@@ -177,7 +174,7 @@ const presentCounts = (of: StrategyStats): z.input<typeof cacheCounts> => ({
 
 export const presentCardCaches = ({ enabled, since, memory, redis, strategies }: CacheStats) =>
   ({
-    since: at(since),
+    since: utcText(since),
     layers: {
       l1: { status: enabled ? 'up' : 'off', entries: memory.entries, bytes: memory.bytes, maxBytes: memory.maxBytes },
       l2: { status: enabled ? redis : 'off' },
@@ -196,7 +193,7 @@ export const presentHistory = (entries: readonly CardHistoryEntry[]): z.input<ty
     event: entry.event,
     reason: entry.reason,
     actor: { kind: actorKind, id: actorId },
-    at: at(entry.at),
+    at: utcText(entry.at),
   })),
 });
 
@@ -204,7 +201,7 @@ export const presentHistory = (entries: readonly CardHistoryEntry[]): z.input<ty
 export const presentVerification = (
   { result, checkedAt }: Verification,
   asked: Scanned,
-): z.input<typeof verification> => ({ result, checkedAt: at(checkedAt), nonce: asked.nonce ?? null });
+): z.input<typeof verification> => ({ result, checkedAt: utcText(checkedAt), nonce: asked.nonce ?? null });
 
 export const presentInspection = (found: Inspection, asked: Scanned): z.input<typeof inspection> => ({
   ...presentVerification(found, asked),

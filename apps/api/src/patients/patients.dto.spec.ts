@@ -35,7 +35,7 @@ describe('a patient as it is shown', () => {
     expect(shown).toMatchObject({
       family: 'Lindqvist',
       email: 'ada@lindqvist.example',
-      createdAt: '2026-11-20T12:00:00+00:00',
+      createdAt: '2026-11-20T12:00:00.000Z',
     });
     expect(accepts(patient, shown)).toBe(true);
     const found = presentFound({ items: [ada], truncated: true });

@@ -12,8 +12,17 @@ import {
   versionEvents,
   wordsOf,
 } from '#domain/patients';
-import { formatInstant, minuteOfInstant } from '#infra/time';
-import { emailAddress, idOf, instantText, line, listQuery, localDate, pageOf, versionNumber } from '../edge/index.js';
+import {
+  emailAddress,
+  idOf,
+  instantText,
+  line,
+  listQuery,
+  localDate,
+  pageOf,
+  utcText,
+  versionNumber,
+} from '../edge/index.js';
 
 const nameLength = 100;
 const highestVersion = 999_999_999;
@@ -122,8 +131,6 @@ const versionEntry = z.strictObject({
 export const patientVersions = z.strictObject({ items: z.array(versionEntry) });
 export const patientVersion = z.strictObject({ ...versionEntry.shape, demographics: z.strictObject(demographics) });
 
-const at = (instantMs: number): string => formatInstant(minuteOfInstant(instantMs), 'UTC');
-
 const presentDemographics = (known: Demographics) => ({
   family: known.family,
   given: known.given,
@@ -138,8 +145,8 @@ export const presentPatient = (found: Patient): z.input<typeof patient> => ({
   id: found.id,
   version: found.version,
   ...presentDemographics(found),
-  createdAt: at(found.createdAt),
-  updatedAt: at(found.updatedAt),
+  createdAt: utcText(found.createdAt),
+  updatedAt: utcText(found.updatedAt),
 });
 
 export const presentSummary = (found: Patient): z.input<typeof summary> => ({
@@ -163,7 +170,7 @@ const presentEntry = (entry: VersionEntry): z.input<typeof versionEntry> => ({
   restoredFrom: entry.restoredFrom,
   changed: [...entry.changed],
   actor: { kind: entry.actorKind, id: entry.actorId },
-  at: at(entry.at),
+  at: utcText(entry.at),
 });
 
 export const presentVersions = (entries: readonly VersionEntry[]): z.input<typeof patientVersions> => ({

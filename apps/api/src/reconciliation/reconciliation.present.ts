@@ -10,7 +10,7 @@ import type {
   Source,
   Statement,
 } from '#domain/reconciliation';
-import { formatInstant, minuteOfInstant } from '#infra/time';
+import { utcText } from '../edge/index.js';
 import type {
   MatchAnswer,
   OpenRecordAnswer,
@@ -21,8 +21,7 @@ import type {
   StatementAnswer,
 } from './reconciliation.dto.js';
 
-const at = (instantMs: number): string => formatInstant(minuteOfInstant(instantMs), 'UTC');
-const atOrNull = (instantMs: number | null): string | null => (instantMs === null ? null : at(instantMs));
+const atOrNull = (instantMs: number | null): string | null => (instantMs === null ? null : utcText(instantMs));
 const moneyOf = (amountMinor: number, currency: string) => ({ amountMinor, currency });
 
 export const presentSource = ({ id, code, name, kind, currency, mapping, createdAt }: Source): SourceAnswer => ({
@@ -32,7 +31,7 @@ export const presentSource = ({ id, code, name, kind, currency, mapping, created
   kind,
   currency,
   mapping,
-  createdAt: at(createdAt),
+  createdAt: utcText(createdAt),
 });
 
 export const presentStatement = (shown: Statement): StatementAnswer => ({
@@ -44,7 +43,7 @@ export const presentStatement = (shown: Statement): StatementAnswer => ({
   progress: shown.progress,
   totals: shown.totals && presentTotals(shown.totals, shown.currency),
   refusal: shown.refusal && { code: shown.refusal.code, columns: [...shown.refusal.columns] },
-  createdAt: at(shown.createdAt),
+  createdAt: utcText(shown.createdAt),
   receivedAt: atOrNull(shown.receivedAt),
   endedAt: atOrNull(shown.endedAt),
 });
@@ -113,7 +112,7 @@ export const presentRun = (shown: Run): RunAnswer => ({
     right: presentSide(shown.totals.right, shown.currency),
   },
   failure: shown.failure,
-  createdAt: at(shown.createdAt),
+  createdAt: utcText(shown.createdAt),
   endedAt: atOrNull(shown.endedAt),
 });
 
