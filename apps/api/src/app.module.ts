@@ -18,6 +18,7 @@ import { productVersion } from './edge/version.js';
 import { HealthApiModule } from './health/health-api.module.js';
 import { IdentityApiModule } from './identity/identity-api.module.js';
 import { MembersApiModule } from './members/members-api.module.js';
+import { OperationsApiModule } from './operations/operations-api.module.js';
 import { PatientsApiModule } from './patients/patients-api.module.js';
 import { ReconciliationApiModule } from './reconciliation/reconciliation-api.module.js';
 import type { Settings } from './settings.js';
@@ -47,6 +48,7 @@ export class AppModule {
         PatientsModule,
         ReconciliationModule,
         HealthApiModule,
+        OperationsApiModule,
         IdentityApiModule,
         AppointmentsApiModule,
         MembersApiModule,

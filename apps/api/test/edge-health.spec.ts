@@ -35,10 +35,19 @@ describe('probes', () => {
     expect(await probe('/health/ready')).toMatchObject({ status: 200, body: { status: 'ok' } });
   });
 
-  it.each(['/health', '/api/v1/health'])('%s says the same as /health/ready', async (alias) => {
-    readiness.markStarted();
+  it.each([
+    ['[C-078] /health', '/health'],
+    ['/api/v1/health', '/api/v1/health'],
+  ])('%s says the same as /health/ready, with the same status', async (_, alias) => {
+    const both = async () => {
+      const [{ status, body }, canonical] = [await probe(alias), await probe('/health/ready')];
+      expect([status, body]).toEqual([canonical.status, canonical.body]);
+      return status;
+    };
     watchShard(true);
-    expect((await probe(alias)).body).toEqual((await probe('/health/ready')).body);
+    expect(await both()).toBe(503);
+    readiness.markStarted();
+    expect(await both()).toBe(200);
   });
 
   it('is not ready while something critical is away, and names it without saying where it is', async () => {

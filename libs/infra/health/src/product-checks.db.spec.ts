@@ -22,7 +22,7 @@ async function reportWith(url: string, critical: boolean) {
 describe('readiness with Redis', () => {
   afterEach(() => Promise.all(opened.splice(0).map((redis) => redis.close())));
 
-  it('[B-074] is up while the cache answers, and degraded, not down, while it does not', async () => {
+  it('[B-074] [E-015] is up while the cache answers, and degraded, not down, while it does not', async () => {
     const { url } = testCluster().redis;
     expect(await reportWith(url, false)).toMatchObject({ status: 'up', checks: { 'redis-cache': { status: 'up' } } });
     const without = await reportWith(nobodyListens, false);

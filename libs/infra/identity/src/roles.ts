@@ -21,6 +21,8 @@ const patients = ['patients.read', 'patients.search', 'patients.manage'] as cons
 const members = ['members.read', 'members.lookup', 'members.manage', 'cards.issue', 'cards.verify'] as const;
 const reconciliation = ['reconciliation.read', 'reconciliation.manage'] as const;
 const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
+/** How the servers behind the product stand: numbers, no addresses, nobody's data. */
+const operations = ['operations.read'] as const;
 
 /**
  * The whole of who may do what, as `resource.action`; what is not listed is denied. Domain libs declare their
@@ -28,8 +30,8 @@ const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
  * the privacy officer and auditors read the audit.
  */
 export const permissionsByRole = {
-  owner: [...people, ...visits, ...patients, ...members, ...reconciliation, ...catalogue],
-  admin: [...people, ...members, ...catalogue],
+  owner: [...people, ...visits, ...patients, ...members, ...reconciliation, ...catalogue, ...operations],
+  admin: [...people, ...members, ...catalogue, ...operations],
   provider: [...visits, ...patients, 'catalogue.read'],
   nurse: [...visits, ...patients, 'catalogue.read'],
   front_desk: [...visits, ...patients, ...members, 'catalogue.read'],

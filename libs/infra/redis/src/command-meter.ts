@@ -25,6 +25,9 @@ interface Given {
 /** These wait on the server for something to come: their time says nothing about Redis. */
 const waits = /^(b(l|r|z)|xread|wait|(p|s)?subscribe)/i;
 
+/** ioredis subscribes anew by itself after a lost connection, and nobody else waits for that: its failure must not end the process. */
+const heardElsewhere = (): void => {};
+
 /** Counts and times the commands of each role, of a cluster on all its nodes. */
 export class CommandMeter {
   readonly #tallies = new Map<RedisRole, Tally>();
@@ -62,7 +65,10 @@ export class CommandMeter {
     this.#seen.add(command);
     const tally = this.#tally(role);
     tally.given += 1;
-    if (waits.test(command.name)) return;
+    if (waits.test(command.name)) {
+      command.promise.catch(heardElsewhere);
+      return;
+    }
     const startedAt = monotonicMs();
     const answered = () => {
       const ms = monotonicMs() - startedAt;

@@ -47,6 +47,14 @@ const sources = {
     withDependencies: false,
     elsewhere: { ...samePackage('prometheus'), dnf: 'golang-github-prometheus' },
   },
+  amtool: {
+    needs: 'amtool of Alertmanager',
+    programs: ['amtool'],
+    folder: 'alertmanager',
+    packages: ['prometheus-alertmanager'],
+    withDependencies: false,
+    elsewhere: { ...samePackage('alertmanager'), dnf: 'golang-github-prometheus-alertmanager' },
+  },
   pgbouncer: {
     needs: 'PgBouncer',
     programs: ['pgbouncer'],
