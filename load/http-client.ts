@@ -43,15 +43,19 @@ export class HttpConnection {
     });
   }
 
-  /** Rejects when the connection breaks before the whole answer is there; the next request connects again. */
+  /**
+   * A body is JSON unless `headers` say otherwise. Rejects when the connection breaks before the whole answer is there;
+   * the next request connects again.
+   */
   request(method: string, path: string, headers: Headers, body = ''): Promise<Answer> {
     if (this.#waiting) throw new Error('one request at a time on a connection');
     const socket = this.#open();
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    const type = body === '' ? '' : `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`;
+    const sent = body === '' ? headers : { 'content-type': 'application/json', ...headers };
+    const lines = Object.entries(sent).map(([name, value]) => `${name}: ${value}\r\n`);
+    const length = body === '' ? '' : `content-length: ${Buffer.byteLength(body)}\r\n`;
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${type}${lines.join('')}\r\n${body}`);
+      socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${this.#host}\r\n${length}${lines.join('')}\r\n${body}`);
     });
   }
 

@@ -9,13 +9,18 @@ export interface Outcome {
 
 export const say = (line: string): void => console.log(line);
 
+/** The machine lacks something that the run needs; the message is for the person at the terminal. */
+export class CannotRun extends Error {
+  override readonly name = 'CannotRun';
+}
+
 /** Runs a bench or a drill to its last line, also when it breaks: then `passed` is false and `reason` says why. */
 export async function run(name: string, work: () => Promise<Outcome>): Promise<void> {
   try {
     const { passed, figures } = await work();
     report(name, passed, figures);
   } catch (error) {
-    console.error(error);
+    console.error(error instanceof CannotRun ? error.message : error);
     report(name, false, { reason: error instanceof Error ? error.message : String(error) });
   }
 }

@@ -1,4 +1,4 @@
-import type { Run } from './stack.js';
+import { postgresOf, type Run } from './stack.js';
 
 /** What the tenant's shard holds, seen by the superuser past row-level security. */
 export interface Wholeness {
@@ -62,7 +62,6 @@ export async function sql<Row>(
   text: string,
   parameters: readonly unknown[] = [],
 ): Promise<readonly Row[]> {
-  const postgres = stack.cluster.servers[server];
-  if (postgres === undefined) throw new Error(`there is no server ${server}`);
+  const postgres = postgresOf({ stack, server });
   return postgres.asSuperuser(async (client) => (await client.query(text, [...parameters])).rows as Row[], database);
 }

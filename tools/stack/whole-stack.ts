@@ -1,4 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { ClusterRunsError, holderOf, isAlive, LocalStack, StackError, stopLeftStack, waitUntil } from '#infra/testing';
 import { banner } from './banner.js';
@@ -83,20 +84,26 @@ async function start(
   }
 }
 
-/** 0 when everything that was started runs and is ready. */
+/** 0 when everything that was started runs: apps and HAProxy ready, data servers accepting connections. */
 export async function status(say: (line: string) => void): Promise<number> {
   const pid = holderOf(wholeStackFolder());
   const pages = pid === undefined ? undefined : pagesOfRun(pid);
   if (pages === undefined) {
-    say(pid === undefined ? 'It does not run.' : `It is starting (process ${pid}).`);
+    say(pid === undefined ? notRunning() : `It is starting (process ${pid}).`);
     return 1;
   }
   const states = await Promise.all(pages.map(([, url]) => stateOf(url)));
   const width = Math.max(...pages.map(([name]) => name.length));
   say(`It runs (process ${pid}).`);
   for (const [n, [name, url]] of pages.entries()) say(`  ${name.padEnd(width)}  ${states[n]?.padEnd(9)}  ${url}`);
-  return states.every((state) => state === 'ready') ? 0 : 1;
+  return states.every((state) => state === 'ready' || state === 'up') ? 0 : 1;
 }
+
+/** The list of what runs goes with the run that wrote it, unless that was killed. */
+const notRunning = (): string =>
+  existsSync(listFile())
+    ? 'It does not run. Its last run was killed and may have left processes behind; `npm run praxis -- stack down` stops them.'
+    : 'It does not run.';
 
 /** Asks the process that runs it to stop, and waits; without one, stops what a killed one left behind. */
 export async function down(say: (line: string) => void): Promise<number> {
@@ -104,6 +111,7 @@ export async function down(say: (line: string) => void): Promise<number> {
   const pid = holderOf(folder);
   if (pid === undefined) {
     say((await stopLeftStack(folder)) ? 'Stopped what a killed run had left behind.' : 'It does not run.');
+    rmSync(listFile(), { force: true });
     return 0;
   }
   say(`Stopping it (process ${pid}) …`);
@@ -114,8 +122,8 @@ export async function down(say: (line: string) => void): Promise<number> {
   return 0;
 }
 
-/** The page of each process that says whether it can be used. */
-function pagesOf({ apps, proxy }: LocalStack): readonly Row[] {
+/** Where each process says whether it can be used: a page of HAProxy and of every app, the port of a data server. */
+function pagesOf({ apps, cluster, proxy }: LocalStack): readonly Row[] {
   const edge: readonly Row[] =
     proxy === undefined
       ? []
@@ -123,10 +131,24 @@ function pagesOf({ apps, proxy }: LocalStack): readonly Row[] {
           ['HAProxy', `${proxy.url}/health/ready`],
           ['HAProxy, inside', `${proxy.statsUrl}/healthz`],
         ];
-  return [...edge, ...apps.map(({ name, url }): Row => [name, `${url}/health/ready`])];
+  return [...edge, ...apps.map(({ name, url }): Row => [name, `${url}/health/ready`]), ...serversOf(cluster)];
+}
+
+function serversOf({ servers, replica, redis, redisCluster }: LocalStack['cluster']): readonly Row[] {
+  const at = (name: string, { host, port }: { readonly host: string; readonly port: number }): Row => [
+    name,
+    `tcp://${host}:${port}`,
+  ];
+  return [
+    ...servers.map((server, n) => at(`PostgreSQL ${n + 1}`, server)),
+    ...(replica === undefined ? [] : [at('replica of 1', replica)]),
+    ...(redis === undefined ? [] : [at('Redis', redis)]),
+    ...(redisCluster?.nodes ?? []).map((node, n) => at(`Redis ${n + 1}`, node)),
+  ];
 }
 
 async function stateOf(url: string): Promise<string> {
+  if (url.startsWith('tcp:')) return (await accepts(new URL(url))) ? 'up' : 'away';
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs) });
     await answer.body?.cancel();
@@ -134,6 +156,19 @@ async function stateOf(url: string): Promise<string> {
   } catch {
     return 'away';
   }
+}
+
+function accepts({ hostname: host, port }: URL): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: Number(port), timeout: probeTimeoutMs });
+    const answer = (accepted: boolean) => {
+      socket.destroy();
+      resolve(accepted);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('timeout', () => answer(false));
+    socket.once('error', () => answer(false));
+  });
 }
 
 interface Running {

@@ -8,10 +8,10 @@ export { LocalStack, removeStackData, type StackPlan, type StackPorts, stopLeftS
 export { projectRoot, StackError, stackHome } from './places.js';
 export { findPort } from './ports.js';
 export { postgresBinaries } from './postgres-binaries.js';
-export type { PostgresAddress, PostgresServer } from './postgres-server.js';
+export { type PostgresAddress, PostgresServer } from './postgres-server.js';
 export { birthOf, endWithProcess, isAlive, waitUntil } from './processes.js';
 export { RedisCluster, type RedisClusterPlan } from './redis-cluster.js';
 export { type RedisPlan, RedisServer } from './redis-server.js';
 export { type SystemProgram, type SystemProgramName, systemProgram } from './system-program.js';
-export { type TestCluster, testCluster } from './test-cluster.js';
+export { coordinatesOf, type TestCluster, testCluster } from './test-cluster.js';
 export { openTestDatabases, TestDatabases, type TestDatabasesOptions } from './test-databases.js';

@@ -6,6 +6,7 @@ import { onPort } from './on-port.js';
 import { makeHome, StackError, stackHome } from './places.js';
 import { giveBackPort } from './ports.js';
 import { type PostgresPlan, PostgresServer } from './postgres-server.js';
+import type { PostgresSettings } from './postgres-settings.js';
 import { startStandby } from './postgres-standby.js';
 import { RedisCluster } from './redis-cluster.js';
 import { RedisServer } from './redis-server.js';
@@ -31,6 +32,8 @@ export interface ClusterPlan {
   /** 'cluster': six nodes instead of one server. */
   readonly redis: boolean | 'cluster';
   readonly ports?: ClusterPorts;
+  /** Settings of every PostgreSQL server beyond the usual ones; they win. */
+  readonly postgres?: PostgresSettings;
   /** Hears one line per thing worth telling, such as a port in use. */
   readonly note?: (line: string) => void;
 }
@@ -211,6 +214,7 @@ const postgresPlan = (plan: ClusterPlan, state: ClusterState, folder: string, po
   port,
   superuser: { user: superuserName, password: state.superuserPassword },
   durability: plan.durable ? 'durable' : 'fast',
+  ...(plan.postgres === undefined ? {} : { settings: plan.postgres }),
 });
 
 const partsOf = ({ replica, redis, redisCluster, servers }: Parts) =>

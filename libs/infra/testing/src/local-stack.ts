@@ -8,6 +8,7 @@ import { holderOf } from './home-lock.js';
 import { type ClusterPorts, ClusterRunsError, LocalCluster } from './local-cluster.js';
 import { projectRoot, StackError, stackHome } from './places.js';
 import { findPort, giveBackPort } from './ports.js';
+import type { PostgresSettings } from './postgres-settings.js';
 import { type AppPlace, appAt, choosePlaces, giveBack } from './stack-apps.js';
 import { type Environment, operatorEnvironment, stackEnvironment } from './stack-environment.js';
 import { stackSecrets } from './stack-secrets.js';
@@ -25,6 +26,8 @@ export interface StackPlan {
   readonly home?: string;
   /** PostgreSQL servers, one shard on each; 3 unless said otherwise. */
   readonly servers?: number;
+  /** Settings of every PostgreSQL server beyond the usual ones; they win. */
+  readonly postgres?: PostgresSettings;
   /** Data survives a crash; true unless said otherwise. */
   readonly durable?: boolean;
   readonly apis: number;
@@ -210,9 +213,13 @@ interface StackPlaces {
 const pidFolderOf = (cluster: LocalCluster): string => join(cluster.home, 'apps');
 
 function startCluster(plan: StackPlan): Promise<LocalCluster> {
-  const { home, servers = serversByDefault, durable = true, ports, note } = plan;
+  const { home, servers = serversByDefault, durable = true, ports, postgres, note } = plan;
   const redis = plan.redisCluster ? ('cluster' as const) : true;
-  const common = { servers, durable, replica: true, redis, ...(note === undefined ? {} : { note }) };
+  const common = {
+    ...{ servers, durable, replica: true, redis },
+    ...(postgres === undefined ? {} : { postgres }),
+    ...(note === undefined ? {} : { note }),
+  };
   if (home === undefined) return LocalCluster.startTemporary(common);
   return LocalCluster.start({ ...common, home, ...(ports === undefined ? {} : { ports }) });
 }

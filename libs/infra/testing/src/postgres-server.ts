@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { StackError, serverAccount } from './places.js';
 import { type PostgresBinaries, postgresBinaries } from './postgres-binaries.js';
-import { type Durability, postgresSettings } from './postgres-settings.js';
+import { type Durability, type PostgresSettings, postgresSettings } from './postgres-settings.js';
 import {
   commandOf,
   endChildWithProcess,
@@ -36,6 +36,8 @@ export interface PostgresPlan {
   readonly port: number;
   readonly superuser: Login;
   readonly durability: Durability;
+  /** Beyond the usual ones; they win. */
+  readonly settings?: PostgresSettings;
 }
 
 const run = promisify(execFile);
@@ -60,11 +62,11 @@ export class PostgresServer implements PostgresAddress {
 
   /** Makes the data folder when there is none, and resolves when the server answers (a standby: when it can be read). */
   static async start(plan: PostgresPlan): Promise<PostgresServer> {
-    const { dataDir, port, superuser, durability } = plan;
+    const { dataDir, port, superuser, durability, settings } = plan;
     const binaries = postgresBinaries(plan.binariesHome);
     await stopStale(dataDir);
     if (!existsSync(join(dataDir, 'PG_VERSION'))) await initialise(binaries, plan);
-    writeOwned(join(dataDir, 'praxis.conf'), postgresSettings(port, durability));
+    writeOwned(join(dataDir, 'praxis.conf'), postgresSettings(port, durability, settings));
     const logFile = `${dataDir}.log`;
     const child = await startServer({
       program: binaries.postgres,

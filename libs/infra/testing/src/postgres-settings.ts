@@ -1,3 +1,6 @@
+/** By the names of postgresql.conf. */
+export type PostgresSettings = Readonly<Record<string, string>>;
+
 /** `durable`: what is acknowledged survives a crash. `fast`: for data that is thrown away. */
 export type Durability = 'durable' | 'fast';
 
@@ -5,7 +8,8 @@ export type Durability = 'durable' | 'fast';
  * Settings of every local server. Logical replication is on from the first start, because a tenant's move needs it;
  * parameters and details of rows stay out of the log, because they are personal data.
  */
-export function postgresSettings(port: number, durability: Durability): string {
+export function postgresSettings(port: number, durability: Durability, further: PostgresSettings = {}): string {
+  const lines = Object.entries(further).map(([name, value]) => `${name} = '${value}'\n`);
   const sync = durability === 'durable' ? 'on' : 'off';
   return `# Written at each start.
 listen_addresses = '127.0.0.1'
@@ -36,5 +40,5 @@ log_lock_waits = on
 log_parameter_max_length = 0
 log_parameter_max_length_on_error = 0
 log_error_verbosity = terse
-`;
+${lines.join('')}`;
 }

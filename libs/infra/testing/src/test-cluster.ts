@@ -27,7 +27,8 @@ export function testCluster(): TestCluster {
   return JSON.parse(text) as TestCluster;
 }
 
-function coordinatesOf(cluster: LocalCluster): TestCluster {
+/** Where a cluster’s servers are. */
+export function coordinatesOf(cluster: LocalCluster): TestCluster {
   const { servers, replica, redis } = cluster;
   if (replica === undefined || redis === undefined) throw new Error('the test cluster has a replica and Redis');
   const address = ({ host, port, superuser }: PostgresAddress): PostgresAddress => ({ host, port, superuser });

@@ -39,6 +39,8 @@ export interface TestDatabasesOptions {
   readonly clock?: Clock;
   /** More settings of the environment, for example small pools. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Servers of one's own, to stop; those of the test run unless said otherwise. */
+  readonly cluster?: TestCluster;
 }
 
 /**
@@ -88,8 +90,8 @@ export class TestDatabases {
     this.audit = new Audit(this.sharding, clock);
   }
 
-  static async open({ clock = systemClock, env = {} }: TestDatabasesOptions = {}): Promise<TestDatabases> {
-    const cluster = testCluster();
+  static async open(options: TestDatabasesOptions = {}): Promise<TestDatabases> {
+    const { clock = systemClock, env = {}, cluster = testCluster() } = options;
     await makeTemplates(cluster);
     const suffix = newId().replaceAll('-', '').slice(-12);
     const names = {
