@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseArgs, types } from 'node:util';
 import { parseConfig } from '#infra/config';
 import { ApiSession } from './api-session.js';
 import { clientConfig } from './cli.config.js';
@@ -70,6 +70,6 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : 'options not understood');
+    throw new UsageError(types.isNativeError(error) ? error.message : 'options not understood');
   }
 }

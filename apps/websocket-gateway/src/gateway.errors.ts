@@ -8,7 +8,7 @@ export const fail = defineErrors({
   'socket.token_in_url': { kind: 'unparsable', public: 'Send the token in the auth of the handshake, not in the URL.' },
   'socket.handshake_invalid': {
     kind: 'invalid',
-    public: 'The auth of the handshake has a token and, at most, lastSeq.',
+    public: 'The auth of the handshake needs a token; lastSeq, where given, is a whole number.',
   },
   'socket.user_limit': { kind: 'limited', public: 'You have too many connections. Close one of them.' },
   'socket.command_invalid': { kind: 'invalid', public: 'This is not a command that the gateway knows.' },

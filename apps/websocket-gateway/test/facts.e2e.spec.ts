@@ -1,14 +1,7 @@
 import { newId } from '#infra/kernel';
 import type { GatewayProcess } from '../src/gateway.js';
-import {
-  bookedAt,
-  type Client,
-  GatewayFixture,
-  memberEnrolled,
-  type Person,
-  rescheduledAt,
-  toUser,
-} from './gateway-fixture.js';
+import type { Client } from './client.js';
+import { bookedAt, GatewayFixture, memberEnrolled, type Person, rescheduledAt, toUser } from './gateway-fixture.js';
 
 let fixture: GatewayFixture;
 let here: GatewayProcess;

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { INestApplication } from '@nestjs/common';
-import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
+import type { ManagerOptions, SocketOptions } from 'socket.io-client';
 import { z } from 'zod';
 import { appointmentFacts } from '#domain/appointments';
 import { memberFacts } from '#domain/members';
 import { patientFacts } from '#domain/patients';
+import { reconciliationFacts } from '#domain/reconciliation';
 import { Secret } from '#infra/config';
 import { Ed25519Key } from '#infra/crypto';
 import { AccessTokens, createIdentity, type Identity, identityJobs, type StaffRole } from '#infra/identity';
@@ -17,6 +18,7 @@ import { GatewayProcess } from '../src/gateway.js';
 import { readSettings } from '../src/settings.js';
 import type { GatewayServer } from '../src/sockets/protocol.js';
 import { SocketServer } from '../src/sockets/socket-server.js';
+import { Client, patienceMs } from './client.js';
 
 /** Facts that only a newer worker knows: gateways carry whatever is published, by its rooms and its permission. */
 const forUser = defineFact({
@@ -32,9 +34,11 @@ const bulky = defineFact({
   rooms: () => [{ of: 'tenant' }],
 });
 
+/** The closed catalogue of the product. */
+export const domainFacts = [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts];
+
 const identityOfProcess = { app: 'websocket-gateway', version: '0' };
 const password = 'seven otters left early';
-export const patienceMs = 10_000;
 
 /** Somebody with a session. */
 export interface Person {
@@ -44,13 +48,6 @@ export interface Person {
   readonly sessionId: SessionId;
   readonly accessToken: string;
   readonly refreshToken: string;
-}
-
-/** One thing that a client was told. */
-export interface Heard {
-  readonly event: string;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the server says is looked at by the test
-  readonly word: any;
 }
 
 /** Real databases and Redis, people with sessions, facts through a real relay, and gateways as processes run them. */
@@ -66,12 +63,12 @@ export class GatewayFixture {
 
   private constructor(readonly databases: TestDatabases) {
     const to = { write: (line: string) => void this.lines.push(line) };
-    this.log = createLog({ level: 'info', service: 'test' }, { ...identityOfProcess, to });
+    this.log = createLog({ level: 'debug', service: 'test' }, { ...identityOfProcess, to });
     const { sharding, crypto, audit, redis, rootKey: root } = databases;
     const { log } = this;
     const catalogue = new Catalogue({
       jobs: identityJobs,
-      facts: [...appointmentFacts, ...memberFacts, ...patientFacts, forUser, bulky],
+      facts: [...domainFacts, forUser, bulky],
     });
     const metrics = new Metrics();
     this.outbox = new Outbox(catalogue, new Nudge(redis, log), systemClock);
@@ -116,8 +113,8 @@ export class GatewayFixture {
   }
 
   /** The owner of a tenant of their own, who may see everything that facts tell. */
-  async owner(): Promise<Person> {
-    const ctx = await this.databases.newTenant();
+  async owner(shardId?: string): Promise<Person> {
+    const ctx = await this.databases.newTenant(shardId === undefined ? {} : { shardId });
     const email = `owner-${newId().slice(-8)}@harbor.example`;
     await this.identity.users.createOwner(ctx, { email, displayName: 'Inès Moreau', password });
     return this.login(ctx, email);
@@ -207,79 +204,6 @@ export class GatewayFixture {
 
   #anonymous(): Context {
     return { ...this.databases.newContext(), actor: { kind: 'anonymous' }, ip: '192.0.2.7', route: 'POST /test' };
-  }
-}
-
-interface Wire {
-  pause(): void;
-  resume(): void;
-}
-
-/** A client as a browser or a phone has it; it remembers everything that it was told. */
-export class Client {
-  readonly heard: Heard[] = [];
-  readonly socket: Socket;
-  #paused: Wire | undefined;
-
-  constructor(gateway: GatewayProcess, auth: object, options: Partial<ManagerOptions & SocketOptions>) {
-    this.socket = io(`http://127.0.0.1:${gateway.port}`, {
-      transports: ['websocket'],
-      reconnection: false,
-      forceNew: true,
-      auth: { ...auth },
-      ...options,
-    });
-    this.socket.onAny((event: string, word: unknown) => this.heard.push({ event, word }));
-    this.socket.on('connect_error', (error) =>
-      this.heard.push({
-        event: 'connect_error',
-        word: (error as { data?: unknown }).data ?? { message: error.message },
-      }),
-    );
-    this.socket.on('disconnect', (reason) => this.heard.push({ event: 'disconnect', word: reason }));
-  }
-
-  /** The first word of this event, which may have come already. */
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the server says is looked at by the test
-  async next(event: string, fits: (word: any) => boolean = () => true): Promise<any> {
-    const find = () => this.heard.find((heard) => heard.event === event && fits(heard.word));
-    await waitUntil(async () => find() !== undefined, patienceMs);
-    const found = find();
-    if (found === undefined) throw new Error(`no ${event}; heard ${JSON.stringify(this.heard)}`);
-    return found.word;
-  }
-
-  /** Waits for that many facts. */
-  async facts(count: number): Promise<Heard['word'][]> {
-    await waitUntil(async () => this.told().length >= count, patienceMs);
-    return this.told();
-  }
-
-  told(): Heard['word'][] {
-    return this.heard.filter(({ event }) => event === 'fact').map(({ word }) => word);
-  }
-
-  seqs(): number[] {
-    return this.told().map(({ seq }) => seq);
-  }
-
-  names(): string[] {
-    return this.heard.map(({ event }) => event);
-  }
-
-  /** Reads nothing from the network, not even a ping, until `resume`. */
-  pause(): void {
-    this.#paused = (this.socket.io.engine.transport as unknown as { ws: Wire }).ws;
-    this.#paused.pause();
-  }
-
-  resume(): void {
-    this.#paused?.resume();
-  }
-
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the server answers is looked at by the test
-  command(body: unknown): Promise<any> {
-    return this.socket.timeout(patienceMs).emitWithAck('command', body);
   }
 }
 

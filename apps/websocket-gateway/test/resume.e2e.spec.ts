@@ -1,5 +1,6 @@
 import type { GatewayProcess } from '../src/gateway.js';
-import { bookedAt, type Client, GatewayFixture, memberEnrolled, type Person } from './gateway-fixture.js';
+import type { Client } from './client.js';
+import { bookedAt, GatewayFixture, memberEnrolled, type Person } from './gateway-fixture.js';
 
 let fixture: GatewayFixture;
 let here: GatewayProcess;

@@ -1,6 +1,7 @@
 import { newId } from '#infra/kernel';
 import type { GatewayProcess } from '../src/gateway.js';
-import { bookedAt, bulk, type Client, GatewayFixture, type Person, rescheduledAt } from './gateway-fixture.js';
+import type { Client } from './client.js';
+import { bookedAt, bulk, GatewayFixture, type Person, rescheduledAt } from './gateway-fixture.js';
 
 let fixture: GatewayFixture;
 let gateway: GatewayProcess;
