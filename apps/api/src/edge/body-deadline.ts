@@ -17,10 +17,14 @@ export function bodyDeadline(deadlineMs: number) {
     const timer = setTimeout(() => {
       if (reply.sent) return;
       reply.header('connection', 'close');
+      // Node forgets a request that is answered; whoever still reads its body would never hear of the end.
+      reply.raw.once('finish', () => payload.destroy());
       reply.send(fail('request.body_too_slow'));
     }, leftMs);
     const arrived = () => clearTimeout(timer);
     payload.once('end', arrived).once('close', arrived);
+    // A body that nobody reads may never end.
+    reply.raw.once('finish', arrived);
     done(null, payload);
   };
 }

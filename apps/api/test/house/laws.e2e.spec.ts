@@ -33,8 +33,12 @@ const theirIdOf = (noun: string): string => {
     patient: theirs.patientId,
     member: theirs.memberId,
     card: theirs.cardId,
+    source: theirs.sourceIds.left,
+    statement: theirs.statementId,
+    run: theirs.runId,
     user: theirs.colleague.id,
     session: theirs.colleague.sessionId,
+    tenant: theirs.ctx.tenant.id,
   };
   const id = known[noun];
   if (id === undefined) throw new Error(`the matrix knows no ${noun} of another tenant`);
@@ -103,7 +107,8 @@ describe('every operation of the document', () => {
   it('shows no id of another tenant in any answer', async () => {
     const foreignIds = [theirs.ctx.tenant.id, theirs.owner.id, theirs.colleague.id, theirs.locationId, theirs.serviceId]
       .concat([theirs.appointmentId, theirs.blockId, theirs.patientId, theirs.memberId, theirs.cardId])
-      .concat([theirs.colleague.sessionId])
+      .concat([theirs.colleague.sessionId, theirs.statementId, theirs.runId])
+      .concat(Object.values(theirs.sourceIds))
       .concat(Object.values(theirs.resourceIds));
     const leaks: string[] = [];
     for (const operation of operations) {

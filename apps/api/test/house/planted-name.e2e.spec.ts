@@ -2,6 +2,7 @@ import { Invitations } from '#infra/identity';
 import { newId } from '#infra/kernel';
 import { filesHolding } from './data-files.js';
 import { operationsOf } from './operations.js';
+import { type PlantedFile, plantFile } from './planted-file.js';
 import { type Answer, Api, booking, makeSide, type Side, slotAt } from './world.js';
 
 /** A person whose every part is unlike anything else in the product. */
@@ -29,6 +30,7 @@ let registered: Answer;
 let searched: Answer;
 let refusedTwice: Answer;
 let lookedUp: Answer[];
+let file: PlantedFile;
 const problems: Answer[] = [];
 
 const post = (body: unknown, headers: Record<string, string> = {}, path = '/api/v1/appointments') =>
@@ -69,10 +71,18 @@ beforeAll(async () => {
   );
   await throughPatients();
   await throughMembers();
+  file = await plantFile(
+    api,
+    side,
+    `${planted.name} ${planted.phone} ${planted.email} ${planted.note}`,
+    withBrokenTable,
+  );
+  problems.push(...file.refused);
   await strayCalls();
   await withBrokenTable('appointment', async () => problems.push(await post(withClient(slotAt(5)))));
   await withBrokenTable('audit_event', async () => {
-    problems.push(await api.call({ method: 'GET', path: '/api/v1/appointments', token: side.owner.token }));
+    const path = `/api/v1/appointments/${shown.json.id}`;
+    problems.push(await api.call({ method: 'GET', path, token: side.owner.token }));
   });
   await api.app.get(Invitations).invite(side.ctx, { email: planted.email, roles: ['billing'] });
 }, 60_000);
@@ -171,6 +181,16 @@ describe('a planted name', () => {
     expect(read.json.client.name).toBe(planted.name);
     expect([registered.status, found(registered.text).length]).toEqual([201, traces.length - 1]);
     expect(searched.json.items).toMatchObject([{ id: registered.json.id, family: 'Quirkheim', phone: planted.phone }]);
+  });
+
+  it('stands in what is shown of a file: its records, its rejected rows, and what a run left open', () => {
+    for (const { status, text } of file.shown) expect([status, found(text).length]).toEqual([200, traces.length - 1]);
+    const [records, rejected, ragged, open] = file.shown.map(({ json }) => json.items);
+    expect(records).toHaveLength(2);
+    expect(rejected.map((row: { code: string }) => row.code)).toEqual(['external_id_conflict', 'bad_date']);
+    expect(ragged).toHaveLength(2);
+    expect(open).toHaveLength(1);
+    expect(file.ends).toEqual(['done', 'done', 'done', 'done', 'done', 'retry', 'done', 'retry']);
   });
 
   it('is known again when it is registered twice: by its id and the names of fields', () => {

@@ -1,6 +1,8 @@
 import { Identity, PasswordResets } from '#infra/identity';
 import { newId } from '#infra/kernel';
 import { memberSamples } from './member-samples.js';
+import { operationsSamples } from './operations-samples.js';
+import { reconciliationSamples } from './reconciliation-samples.js';
 import {
   type Api,
   booking,
@@ -195,6 +197,8 @@ export const samples: Readonly<Record<string, MakeSample>> = {
   },
 
   ...memberSamples,
+  ...reconciliationSamples,
+  ...operationsSamples,
 
   PatientsController_list: plain,
   PatientsController_create: owned(() => ({ headers: { 'idempotency-key': newId() }, body: newPatient() })),

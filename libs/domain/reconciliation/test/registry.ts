@@ -43,10 +43,12 @@ export const attemptAt = (attempt = 1, finish: (tx: WriteContext) => Promise<voi
   finish,
 });
 
+const dayMs = 86_400_000;
+
 /** The same tenant, seen by another request; nobody gives up waiting because a spec moves the clock. */
 export const again = (ctx: TenantContext, words: Partial<TenantContext> = {}): TenantContext => ({
   ...ctx,
-  deadline: Number.MAX_SAFE_INTEGER,
+  deadline: ctx.deadline + 20 * dayMs,
   requestId: newId(),
   ...words,
 });
@@ -56,3 +58,21 @@ export async function* chunksOf(text: string | Buffer, size = 10_000): AsyncGene
   const bytes = Buffer.from(text);
   for (let from = 0; from < bytes.length; from += size) yield bytes.subarray(from, from + size);
 }
+
+/** An attempt that ends where its `nth` look at the signal is. */
+export function attemptStoppedAt(nth: number): Work {
+  let looks = 0;
+  const throwIfAborted = (): void => {
+    looks += 1;
+    if (looks === nth) throw new Error('stopped');
+  };
+  return { ...attemptAt(), signal: { throwIfAborted } as AbortSignal };
+}
+
+/** An attempt whose connection is cut when all its rows are written, before its commit. */
+export const attemptCutOff = (db: TestDatabases): Work =>
+  attemptAt(1, async (tx) => {
+    const [row] = await tx.db.query<{ pid: number }>('select pg_backend_pid() as pid');
+    await db.asAdmin('shard-1', 'select pg_terminate_backend($1)', [row?.pid]);
+    await tx.db.query('select 1');
+  });
