@@ -41,7 +41,7 @@ class WorkerInItsProcess {
 
   constructor() {
     this.#child = spawn(process.execPath, [compiled.program('apps/worker/src/main.ts')], {
-      env: { ...process.env, ...env },
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr])
