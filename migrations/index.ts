@@ -1,14 +1,16 @@
 import { Foundation1795219200001 as DirectoryFoundation1795219200001 } from './directory/1795219200001-foundation.js';
 import { Identity1795219200002 } from './directory/1795219200002-identity.js';
+import { Moves1795219200003 } from './directory/1795219200003-moves.js';
 import { Foundation1795219200001 as ShardFoundation1795219200001 } from './shard/1795219200001-foundation.js';
 import { Appointments1795219200002 } from './shard/1795219200002-appointments.js';
 import { Patients1795219200003 } from './shard/1795219200003-patients.js';
 import { Members1795219200004 } from './shard/1795219200004-members.js';
 import { Facts1795219200005 } from './shard/1795219200005-facts.js';
 import { Reconciliation1795219200006 } from './shard/1795219200006-reconciliation.js';
+import { Moves1795219200007 } from './shard/1795219200007-moves.js';
 
 /** In the order in which they run. */
-export const directoryMigrations = [DirectoryFoundation1795219200001, Identity1795219200002];
+export const directoryMigrations = [DirectoryFoundation1795219200001, Identity1795219200002, Moves1795219200003];
 export const shardMigrations = [
   ShardFoundation1795219200001,
   Appointments1795219200002,
@@ -16,6 +18,7 @@ export const shardMigrations = [
   Members1795219200004,
   Facts1795219200005,
   Reconciliation1795219200006,
+  Moves1795219200007,
 ];
 
 /** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
@@ -31,6 +34,6 @@ const upTo = (migrations: readonly { readonly name: string }[], min: number): Sc
 });
 
 export const schemaWindows = {
-  directory: upTo(directoryMigrations, 1795219200002),
+  directory: upTo(directoryMigrations, 1795219200003),
   shard: upTo(shardMigrations, 1795219200006),
 };

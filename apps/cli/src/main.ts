@@ -6,9 +6,22 @@ import { type Command, findCommand, helpText, UsageError } from './command.js';
 import { listenCommand } from './listen.js';
 import { migrateCommand } from './migrate.js';
 import { seedCommand } from './seed.js';
+import { rebalanceCommand, shardsAddCommand, shardsDrainCommand, shardsStatusCommand } from './shards.js';
 import { tenantsCreateCommand } from './tenants-create.js';
+import { tenantsCleanCommand, tenantsMoveCommand } from './tenants-move.js';
 
-const commands: readonly Command[] = [migrateCommand, tenantsCreateCommand, seedCommand, listenCommand];
+const commands: readonly Command[] = [
+  migrateCommand,
+  tenantsCreateCommand,
+  tenantsMoveCommand,
+  tenantsCleanCommand,
+  shardsStatusCommand,
+  shardsAddCommand,
+  shardsDrainCommand,
+  rebalanceCommand,
+  seedCommand,
+  listenCommand,
+];
 
 async function main(args: readonly string[]): Promise<number> {
   const found = findCommand(commands, args);

@@ -1,0 +1,50 @@
+import { type PlacedTenant, type PlannedShard, planRebalance } from './rebalance.js';
+
+const shard = (n: number, further: Partial<PlannedShard> = {}): PlannedShard => ({
+  ...{ id: `shard-${n}`, state: 'active', weight: 100, region: 'default' },
+  ...further,
+});
+const tenants = (n: number, shardId: string, bytes: number): PlacedTenant[] =>
+  Array.from({ length: n }, (_, k) => ({ id: `${shardId}-${k}`, slug: `${shardId}-tenant-${k}`, shardId, bytes }));
+
+describe('a plan to rebalance', () => {
+  it('is empty where shards are even, or where there is nothing', () => {
+    const even = [...tenants(10, 'shard-1', 100), ...tenants(10, 'shard-2', 100)];
+    expect(planRebalance([shard(1), shard(2)], even)).toEqual({ moves: [], before: 1, after: 1 });
+    expect(planRebalance([shard(1)], [])).toEqual({ moves: [], before: 1, after: 1 });
+  });
+
+  it('brings the most loaded shard near the mean, with no tenant moved twice', () => {
+    const plan = planRebalance([shard(1), shard(2), shard(3)], tenants(30, 'shard-1', 100));
+    expect(plan.before).toBeCloseTo(3);
+    expect(plan.after).toBeLessThanOrEqual(1.2);
+    expect(new Set(plan.moves.map(({ tenant }) => tenant)).size).toBe(plan.moves.length);
+    expect(plan.moves.length).toBeLessThanOrEqual(20);
+    expect(plan.moves.every(({ from, to, why }) => from === 'shard-1' && to !== 'shard-1' && why === 'load')).toBe(
+      true,
+    );
+  });
+
+  it('gives a shard of twice the weight twice the load', () => {
+    const plan = planRebalance(
+      [shard(1, { weight: 200 }), shard(2)],
+      [...tenants(20, 'shard-1', 100), ...tenants(10, 'shard-2', 100)],
+    );
+    expect(plan.moves).toEqual([]);
+  });
+
+  it('leaves one giant where it is when moving it would only move the load', () => {
+    const plan = planRebalance(
+      [shard(1), shard(2)],
+      [...tenants(1, 'shard-1', 1_000_000), ...tenants(1, 'shard-2', 1)],
+    );
+    expect(plan.moves).toEqual([]);
+  });
+
+  it('empties a shard that is being drained, within the region of each tenant', () => {
+    const shards = [shard(1, { state: 'draining' }), shard(2), shard(3, { region: 'eu' })];
+    const plan = planRebalance(shards, [...tenants(3, 'shard-1', 10), ...tenants(1, 'shard-3', 1_000)]);
+    expect(plan.moves).toHaveLength(3);
+    expect(plan.moves.every(({ to, why }) => to === 'shard-2' && why === 'draining')).toBe(true);
+  });
+});
