@@ -19,7 +19,8 @@ describe('the memory guard', () => {
     await crew.until(() => crew.of('cluster.worker_ended').length >= 4, 60_000);
     await steady.stop();
     expect(steady.failed).toEqual([]);
-    expect(steady.answers.length).toBeGreaterThan(2 * engineMb);
+    // A process that nobody replaced would have ended on the way.
+    expect(steady.answers.length).toBeGreaterThan(engineMb);
     const endings = crew.of('cluster.worker_ended');
     expect(new Set(endings.map((line) => line['event.reason']))).toEqual(new Set(['memory']));
     expect(new Set(endings.map((line) => line['process.exit_code']))).toEqual(new Set([0]));
