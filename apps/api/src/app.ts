@@ -5,6 +5,7 @@ import { addDatabaseChecks, addRedisCheck, Readiness } from '#infra/health';
 import { permissionsByRole, Sessions } from '#infra/identity';
 import { systemClock } from '#infra/kernel';
 import { RedisConnections } from '#infra/redis';
+import { ConsistencyTokens } from '#infra/replicas';
 import { assertSchemaVersions, Databases, Sharding } from '#infra/sharding';
 import { createLog, HttpMetrics, type Log, Metrics } from '#infra/telemetry';
 import { Limits, limitClasses } from '#infra/throttling';
@@ -64,6 +65,7 @@ function partsOf(app: NestFastifyApplication, settings: Settings, log: Log): Edg
     fingerprints: app.get(TenantCrypto),
     cursors: app.get(SealedCursor),
     limits: app.get(Limits),
+    consistency: app.get(ConsistencyTokens),
     isDraining: () => readiness.draining,
   };
 }

@@ -94,7 +94,8 @@ describe('headers of every answer', () => {
     expect(answer.headers).toMatchObject({
       'access-control-allow-origin': clinic,
       'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
-      'access-control-allow-headers': 'Authorization, Content-Type, Idempotency-Key, If-Match, X-Request-Id',
+      'access-control-allow-headers':
+        'Authorization, Content-Type, Idempotency-Key, If-Match, X-Consistency-Token, X-Request-Id',
     });
     expect(answer.headers['access-control-allow-credentials']).toBeUndefined();
   });

@@ -15,8 +15,23 @@ import { securityHeaders } from './security-headers.js';
 const preflightMaxAgeS = 600;
 const corsOptions = {
   methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-  allowedHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'If-Match', 'X-Request-Id'],
-  exposedHeaders: ['ETag', 'Idempotency-Replayed', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+  allowedHeaders: [
+    'Authorization',
+    'Content-Type',
+    'Idempotency-Key',
+    'If-Match',
+    'X-Consistency-Token',
+    'X-Request-Id',
+  ],
+  exposedHeaders: [
+    'ETag',
+    'Idempotency-Replayed',
+    'RateLimit',
+    'RateLimit-Policy',
+    'Retry-After',
+    'X-Consistency-Token',
+    'X-Request-Id',
+  ],
   credentials: false,
   maxAge: preflightMaxAgeS,
 };

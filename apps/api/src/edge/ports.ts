@@ -3,6 +3,7 @@ import type { Clock, Context, Tenant, TenantId, UserActor } from '#infra/kernel'
 import type { HttpMetrics, Log } from '#infra/telemetry';
 import type { LimitClassName, LimitResult, LimitSubject } from '#infra/throttling';
 import type { ApiConfig } from '../api.config.js';
+import type { TokenIssuer } from './consistency.js';
 
 /** identity's `Sessions`. */
 export interface Authenticator {
@@ -36,6 +37,8 @@ export interface EdgeParts {
   readonly fingerprints: Fingerprinter;
   readonly cursors: CursorSealer;
   readonly limits: RateLimiter;
+  /** Without it nobody carries along where they wrote. */
+  readonly consistency?: TokenIssuer;
   readonly isDraining: () => boolean;
 }
 

@@ -5,6 +5,7 @@ import { accessGuard } from './access-guard.js';
 import { tagVersion } from './answer-headers.js';
 import { closeEarly, expectBytes } from './body-bytes.js';
 import { bodyDeadline } from './body-deadline.js';
+import { carryConsistency, tellConsistency } from './consistency.js';
 import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
 import { readIdempotencyKey, tellReplay } from './idempotency.js';
@@ -33,6 +34,13 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (access.known !== undefined) options.preSerialization = [...hooks(options.preSerialization), answerKnown];
   if (isSecret(access, options.url)) options.compress = false;
   if (access.idempotency !== undefined) planIdempotency(parts, options, access);
+  if (access.permission !== 'public') planConsistency(parts, options);
+}
+
+function planConsistency({ consistency }: EdgeParts, options: RouteOptions): void {
+  if (consistency === undefined) return;
+  options.onRequest = [...hooks(options.onRequest), carryConsistency(consistency)];
+  options.onSend = [...hooks(options.onSend), tellConsistency(consistency)];
 }
 
 function planBytes(options: RouteOptions, { receives, bodyLimitBytes = 0 }: AccessRule): void {

@@ -37,6 +37,24 @@ export interface IdempotencyRequest {
   outcome: 'unused' | 'stored' | 'replayed';
 }
 
+/** A write that a caller knows of: where it stands in the log of a database. */
+export interface SeenWrite {
+  readonly database: string;
+  readonly position: bigint;
+  /** The server’s identifier and timeline: positions of another lineage cannot be compared. */
+  readonly lineage: string;
+}
+
+/**
+ * What a caller brings along from where they wrote last, and takes along: `sharding` reads it before it asks a replica
+ * and notes the newest write; the edge turns both into a header.
+ */
+export interface Consistency {
+  /** 'unknown': they brought something that says nothing, so nobody can tell what they have seen. */
+  readonly seen: SeenWrite | 'unknown' | null;
+  written: SeenWrite | null;
+}
+
 /**
  * Who asks, for which tenant, until when. The explicit first argument of every verb, immutable, made in exactly three
  * places: the HTTP hook, the socket handshake, the start of a job.
@@ -50,6 +68,7 @@ export interface Context {
   readonly ip?: string;
   readonly route?: string;
   readonly idempotency?: IdempotencyRequest;
+  readonly consistency?: Consistency;
 }
 
 export interface TenantContext extends Context {

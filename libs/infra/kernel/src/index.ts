@@ -12,11 +12,13 @@ export { type Clock, FixedClock, type Instant, monotonicMs, systemClock, toDate 
 export {
   type Actor,
   type AnonymousActor,
+  type Consistency,
   type Context,
   type IdempotencyRequest,
   may,
   type Plan,
   plans,
+  type SeenWrite,
   type SystemActor,
   type Tenant,
   type TenantContext,

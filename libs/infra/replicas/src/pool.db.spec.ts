@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { monotonicMs } from '#infra/kernel';
 import { testCluster, waitUntil } from '#infra/testing';
 import { NodePool, type PoolOptions } from './pool.js';
@@ -15,6 +15,8 @@ const options: PoolOptions = {
   applicationName: 'pool-spec',
 };
 const patienceMs = 15_000;
+/** A connection may take much longer to make than its caller waits. */
+const impatient = { acquireTimeoutMs: 200, createTimeoutMs: 4_000 };
 const opened: NodePool[] = [];
 const open = (changed: Partial<PoolOptions> = {}): NodePool => {
   const [server] = testCluster().servers;
@@ -116,6 +118,78 @@ describe('a pool of connections', () => {
     }
     expect(pids.size).toBe(2);
     expect(pool.counts().total).toBe(1);
+  });
+
+  it('[E-002] opens 5 when it starts and keeps 5 when nobody needs them', async () => {
+    const pool = open({ min: 5, max: 20, idleTimeoutMs: 1_000 });
+    pool.start();
+    expect(await waitUntil(async () => pool.counts().idle === 5, patienceMs)).toBe(true);
+    for (const client of await take(pool, 9)) client.release();
+    expect(pool.counts().total).toBe(9);
+    expect(await waitUntil(async () => pool.counts().total === 5, patienceMs)).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(pool.counts()).toMatchObject({ total: 5, idle: 5 });
+  });
+
+  it('[A-010] is warm to its minimum again after its connections have had their uses', async () => {
+    const applicationName = 'warm-spec';
+    const pool = open({ ...primaryPool({ poolMin: 3, poolMax: 3 }), applicationName, evictIntervalMs: 200 });
+    const watching = open({ max: 1 });
+    const backends = async () => {
+      const client = await watching.connect();
+      const { rows } = await client.query<{ pid: number }>(
+        'select pid from pg_stat_activity where application_name = $1 order by pid',
+        [applicationName],
+      );
+      client.release();
+      return rows.map(({ pid }) => pid);
+    };
+    pool.start();
+    expect(await waitUntil(async () => (await backends()).length === 3, patienceMs)).toBe(true);
+    const before = await backends();
+    for (let use = 0; use < 3 * 7_500; use += 1) (await pool.connect()).release();
+    const replaced = async () => {
+      const now = await backends();
+      return now.length === 3 && pool.counts().idle === 3 && !before.every((pid) => now.includes(pid));
+    };
+    expect(await waitUntil(replaced, patienceMs)).toBe(true);
+  });
+
+  it('[A-014] looks after itself every 5 s: a killed connection is replaced though nobody asks', async () => {
+    const pool = open({ min: 2, max: 4 });
+    pool.start();
+    expect(await waitUntil(async () => pool.counts().idle === 2, patienceMs)).toBe(true);
+    const [client] = await take(pool, 1);
+    const pid = client ? await backendOf(client) : 0;
+    client?.release();
+    const killer = await open({ max: 1 }).connect();
+    await killer.query('select pg_terminate_backend($1, 5000)', [pid]);
+    killer.release();
+    expect(await waitUntil(async () => pool.counts().total === 1, patienceMs)).toBe(true);
+    expect(await waitUntil(async () => pool.counts().idle === 2, 6_000)).toBe(true);
+  });
+
+  it('[D-021] takes its own time to make a connection, while who asked for it waits no longer than they would', async () => {
+    const deaf = createServer((socket) => held.push(socket));
+    const held: Socket[] = [];
+    await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = deaf.address() as AddressInfo;
+      const pool = new NodePool(
+        `postgres://nobody@127.0.0.1:${port}/none`,
+        { ...options, ...impatient },
+        () => undefined,
+      );
+      opened.push(pool);
+      const refused = await refusal(pool.connect());
+      expect(refused).toMatchObject({ code: 'database.unreachable', kind: 'unavailable' });
+      expect(refused.afterMs).toBeLessThan(impatient.createTimeoutMs);
+      expect(pool.counts().total).toBe(1);
+      expect(await waitUntil(async () => pool.counts().total === 0, patienceMs)).toBe(true);
+    } finally {
+      for (const socket of held) socket.destroy();
+      deaf.close();
+    }
   });
 
   (existsSync(tcpTable) ? it : it.skip)('[B-021] keeps its connections alive through TCP', async () => {

@@ -1,6 +1,9 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { monotonicMs } from '#infra/kernel';
+import { Breaker, type BreakerState } from './breaker.js';
 import { fail } from './replicas.errors.js';
+import { Turnstile } from './turnstile.js';
 
 /** Dates without a time stay text ('YYYY-MM-DD'): a Date would shift them by the machine's zone. */
 pg.types.setTypeParser(pg.types.builtins.DATE, (text) => text);
@@ -9,8 +12,12 @@ export interface PoolOptions {
   readonly min: number;
   readonly max: number;
   readonly acquireTimeoutMs: number;
+  /** Longest time to make a connection; 5 s unless said otherwise. Whoever asked may have given up earlier. */
+  readonly createTimeoutMs?: number;
   readonly queueLimit: number;
   readonly idleTimeoutMs: number;
+  /** Time between two looks after the pool; 5 s unless said otherwise. */
+  readonly evictIntervalMs?: number;
   readonly statementTimeoutMs: number;
   readonly applicationName: string;
   /** False where statements go one at a time, so that COPY works; true unless said otherwise. */
@@ -33,75 +40,129 @@ export interface QueryCounts {
   readonly averageQueryTime: number | null;
 }
 
+const usualCreateTimeoutMs = 5_000;
+const usualEvictIntervalMs = 5_000;
 const idleInTransactionTimeoutMs = 10_000;
 const maxUses = 7_500;
 const maxLifetimeS = 1_800;
 const keepAliveInitialDelayMs = 10_000;
 const retryAfterMs = 1_000;
+const unreachableRetryAfterMs = 5_000;
 /** A server that owes an answer for this long after it should have cancelled the statement is taken for dead. */
 const answerGraceMs = 2_000;
-const waitedTooLong = 'timeout exceeded when trying to connect';
+/** Statements without any answer for this long make a server suspect. */
+const quietMs = 2_000;
+const quietCheckMs = 1_000;
+const probeTimeoutMs = 2_000;
+/** SQLSTATE of a server that lives and has no connection left. */
+const tooManyConnections = '53300';
 
-/** Connections of one role to one server. Pipelined clients refuse COPY and cursors. */
+/**
+ * Connections of one role to one server, kept warm at their minimum once it is started. Pipelined clients refuse COPY
+ * and cursors.
+ */
 export class NodePool {
   readonly #pool: pg.Pool;
+  readonly #turns: Turnstile;
+  readonly #breaker: Breaker;
+  readonly #clients = new Set<pg.Client>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #warming = false;
   #answered = 0;
   #totalMs = 0;
+  #owed = 0;
+  /** Since when the server owes what it owes, or when it answered last. */
+  #quietSince = 0;
 
   constructor(
-    url: string,
+    private readonly url: string,
     readonly options: PoolOptions,
     onError: (error: Error) => void,
+    onBreaker: (state: BreakerState, error?: unknown) => void = () => undefined,
   ) {
-    this.#pool = new pg.Pool({
-      connectionString: url,
-      pipeline: options.pipeline ?? true,
-      min: options.min,
-      max: options.max,
-      idleTimeoutMillis: options.idleTimeoutMs,
-      connectionTimeoutMillis: options.acquireTimeoutMs,
-      maxUses,
-      maxLifetimeSeconds: maxLifetimeS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: keepAliveInitialDelayMs,
-      application_name: options.applicationName,
-      statement_timeout: options.statementTimeoutMs,
-      query_timeout: options.statementTimeoutMs + answerGraceMs,
-      idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? idleInTransactionTimeoutMs,
-    });
+    this.#pool = new pg.Pool(settingsOf(url, options));
     this.#pool.on('error', onError);
-    // A connection that dies while it is out tells its holder through the statements; unheard, it would end the process.
-    this.#pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pool.on('connect', (client) => {
+      this.#clients.add(client);
+      // A connection that dies while it is out tells its holder through the statements; unheard, it would end the process.
+      client.on('error', () => undefined);
+    });
+    this.#pool.on('remove', (client) => this.#clients.delete(client));
+    this.#turns = new Turnstile({
+      max: options.max,
+      queueLimit: options.queueLimit,
+      timeoutMs: options.acquireTimeoutMs,
+      refusal: (why) => {
+        if (why === 'late') this.#breaker.suspect();
+        return fail('database.pool_exhausted', { internal: `waiters: ${why}`, retryAfterMs });
+      },
+    });
+    this.#breaker = new Breaker({
+      probe: () => this.#probe(),
+      onOpen: (error, silent) => {
+        onBreaker('open', error);
+        this.#turns.disperse(() => unreachable(error));
+        if (silent) this.#cut();
+      },
+      onClose: () => {
+        onBreaker('closed');
+        this.#warm();
+      },
+    });
+  }
+
+  /** Opens the minimum of connections, and looks every 5 s that they are there. */
+  start(): void {
+    if (this.#timers.length > 0) return;
+    this.#warm();
+    const evictIntervalMs = this.options.evictIntervalMs ?? usualEvictIntervalMs;
+    this.#timers.push(setInterval(() => this.#warm(), evictIntervalMs).unref());
+    this.#timers.push(setInterval(() => this.#listen(), quietCheckMs).unref());
+  }
+
+  /** `open`: nobody waits for this server now, it is probed each second. */
+  get breaker(): BreakerState {
+    return this.#breaker.state;
   }
 
   /**
    * A connection that the caller must give back with `release()`, or `release(true)` when its state is unknown.
    * Throws database.pool_exhausted when nobody gives one back in time or too many wait, database.unreachable when the
-   * server does not answer.
+   * server does not answer, at once while it is known not to.
    */
   async connect(): Promise<pg.PoolClient> {
-    const { idleCount, totalCount, waitingCount } = this.#pool;
-    if (idleCount === 0 && totalCount >= this.options.max && waitingCount >= this.options.queueLimit)
-      throw fail('database.pool_exhausted', { internal: 'too many waiters', retryAfterMs });
-    try {
-      return await this.#pool.connect();
-    } catch (cause) {
-      const exhausted = cause instanceof Error && cause.message === waitedTooLong;
-      throw fail(exhausted ? 'database.pool_exhausted' : 'database.unreachable', { cause, retryAfterMs });
-    }
+    if (this.#breaker.state === 'open') throw unreachable();
+    const endsAt = monotonicMs() + this.options.acquireTimeoutMs;
+    const turn = this.#turns.enter();
+    if (turn !== undefined) await turn;
+    const { idleCount } = this.#pool;
+    const opening = this.#pool.connect().then(
+      (client) => this.#handOut(client),
+      (error: unknown) => {
+        this.#turns.leave();
+        if (codeOf(error) !== tooManyConnections) this.#breaker.failed(error);
+        throw unreachable(error);
+      },
+    );
+    return idleCount > 0 ? opening : this.#inTime(opening, endsAt - monotonicMs());
   }
 
   counts(): PoolCounts {
-    const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool;
-    return { max: this.options.max, total, idle, waiting };
+    const { totalCount: total, idleCount: idle, waitingCount } = this.#pool;
+    return { max: this.options.max, total, idle, waiting: this.#turns.waiting + waitingCount };
   }
 
   /** Counts and times a statement that has just been sent on one of the connections. */
   timed<T>(answer: Promise<T>): Promise<T> {
     const sentAt = monotonicMs();
+    if (this.#owed === 0) this.#quietSince = sentAt;
+    this.#owed += 1;
     const answered = () => {
+      const now = monotonicMs();
+      this.#owed -= 1;
+      this.#quietSince = now;
       this.#answered += 1;
-      this.#totalMs += monotonicMs() - sentAt;
+      this.#totalMs += now - sentAt;
     };
     answer.then(answered, answered);
     return answer;
@@ -114,6 +175,102 @@ export class NodePool {
 
   /** Waits for the connections that are out. */
   async end(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#breaker.end();
     await this.#pool.end();
   }
+
+  #handOut(client: pg.PoolClient): pg.PoolClient {
+    this.#breaker.succeeded();
+    const giveBack = client.release;
+    client.release = (broken) => {
+      giveBack.call(client, broken);
+      this.#turns.leave();
+    };
+    return client;
+  }
+
+  /** A connection that is made too late for its caller goes to the next one. */
+  async #inTime(opening: Promise<pg.PoolClient>, leftMs: number): Promise<pg.PoolClient> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), leftMs);
+    });
+    const client = await Promise.race([opening, late]).finally(() => clearTimeout(timer));
+    if (client !== undefined) return client;
+    this.#breaker.suspect();
+    opening.then(
+      (unwanted) => unwanted.release(),
+      () => undefined,
+    );
+    throw unreachable();
+  }
+
+  /** Idle connections are taken out for a moment with the new ones: a pool makes none while it has idle ones. */
+  #warm(): void {
+    const missing = this.options.min - this.#pool.totalCount;
+    if (missing <= 0 || this.#warming || this.#breaker.state === 'open') return;
+    this.#warming = true;
+    const wanted = Array.from({ length: this.#pool.idleCount + missing }, () => this.#pool.connect());
+    void Promise.allSettled(wanted).then((outcomes) => {
+      this.#warming = false;
+      for (const outcome of outcomes)
+        if (outcome.status === 'fulfilled') outcome.value.release();
+        else if (codeOf(outcome.reason) !== tooManyConnections) this.#breaker.failed(outcome.reason);
+    });
+  }
+
+  /** Statements that nobody answers make the server suspect: their callers should not wait for their own limits. */
+  #listen(): void {
+    if (this.#owed > 0 && monotonicMs() - this.#quietSince > quietMs) this.#breaker.suspect();
+  }
+
+  async #probe(): Promise<void> {
+    const client = new pg.Client({
+      connectionString: this.url,
+      connectionTimeoutMillis: probeTimeoutMs,
+      query_timeout: probeTimeoutMs,
+      application_name: this.options.applicationName,
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('select 1');
+      await client.end();
+    } catch (error) {
+      streamOf(client).destroy();
+      if (codeOf(error) !== tooManyConnections) throw error;
+    }
+  }
+
+  /** Whoever holds a connection to a silent server hears at once that it is lost. */
+  #cut(): void {
+    for (const client of this.#clients) streamOf(client).destroy();
+  }
+}
+
+const unreachable = (cause?: unknown) => fail('database.unreachable', { cause, retryAfterMs: unreachableRetryAfterMs });
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null | undefined)?.code;
+
+const streamOf = (client: pg.Client): Socket =>
+  (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;
+
+function settingsOf(url: string, options: PoolOptions): pg.PoolConfig {
+  return {
+    connectionString: url,
+    pipeline: options.pipeline ?? true,
+    min: options.min,
+    max: options.max,
+    idleTimeoutMillis: options.idleTimeoutMs,
+    connectionTimeoutMillis: options.createTimeoutMs ?? usualCreateTimeoutMs,
+    maxUses,
+    maxLifetimeSeconds: maxLifetimeS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveInitialDelayMs,
+    application_name: options.applicationName,
+    statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + answerGraceMs,
+    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? idleInTransactionTimeoutMs,
+  };
 }

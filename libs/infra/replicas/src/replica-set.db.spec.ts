@@ -156,3 +156,88 @@ describe('a primary and its replica', () => {
     expect(pools[1].counts().total).toBeLessThan(2);
   });
 });
+
+describe('three replicas', () => {
+  const clock = new FixedClock(1_000_000);
+  let set: ReplicaSet;
+  let pools: readonly NodePool[];
+  beforeAll(async () => {
+    const { servers, replica } = testCluster();
+    const [primary] = servers;
+    if (!primary) throw new Error('no server');
+    const urls = [primary, replica, replica, replica].map((server) => urlOf(server, primary.superuser));
+    pools = urls.map((url, n) => open(url, { max: 4, applicationName: `node-${n}` }));
+    const [first, ...others] = pools as [NodePool, ...NodePool[]];
+    set = new ReplicaSet(first, others, clock, 'round-robin');
+    for (let n = 0; n < 50 && !set.counts().replicas.every(({ inRotation }) => inRotation); n += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      clock.advance(1_000);
+      await set.poll();
+    }
+  });
+  afterAll(() => set?.end());
+
+  const answeredBy = async (reads: number) => {
+    const counts = new Map<NodePool, number>();
+    for (let n = 0; n < reads; n += 1)
+      await set.onReplica(async (pool) => counts.set(pool, (counts.get(pool) ?? 0) + 1), never);
+    return pools.slice(1).map((pool) => counts.get(pool) ?? 0);
+  };
+
+  it('[E-056] take turns, and one that is removed is skipped', async () => {
+    expect(await answeredBy(90)).toEqual([30, 30, 30]);
+    const broken = async () => {
+      throw new Error('no');
+    };
+    await set.onReplica(broken, () => 'broken');
+    const counts = (await answeredBy(90)).sort((a, b) => a - b);
+    expect(counts).toEqual([0, 45, 45]);
+  });
+
+  it('have pools of their own, counted apart from the primary’s', async () => {
+    const held = await pools[1]?.connect();
+    const { primary, replicas } = set.counts();
+    expect(primary.total - primary.idle).toBe(0);
+    expect(replicas.map(({ total, idle }) => total - idle)).toEqual([1, 0, 0]);
+    held?.release();
+  });
+});
+
+describe('reads that the primary answers because no replica does', () => {
+  it('take half of its connections and leave the rest to writes', async () => {
+    const { servers } = testCluster();
+    const [primary] = servers;
+    if (!primary) throw new Error('no server');
+    const own = open(urlOf(primary, primary.superuser), { max: 4 });
+    const set = new ReplicaSet(own, [open('postgres://nobody@127.0.0.1:1/none')], new FixedClock(0));
+    let [inside, most] = [0, 0];
+    const read = () =>
+      set.instead(async (pool) => {
+        const client = await pool.connect();
+        inside += 1;
+        most = Math.max(most, inside);
+        await client.query('select pg_sleep(0.02)').finally(() => client.release());
+        inside -= 1;
+      });
+    await Promise.all(Array.from({ length: 10 }, read));
+    expect(most).toBe(2);
+    await set.end();
+  });
+});
+
+describe('a replica that refuses connections when the process starts', () => {
+  it('leaves every read to the primary, with no error', async () => {
+    const { servers } = testCluster();
+    const [primary] = servers;
+    if (!primary) throw new Error('no server');
+    const away = [1, 2].map(() => open('postgres://nobody@127.0.0.1:1/none', { min: 2 }));
+    const set = new ReplicaSet(open(urlOf(primary, primary.superuser), { min: 1 }), away, new FixedClock(0));
+    set.start();
+    await set.poll();
+    for (let n = 0; n < 20; n += 1) {
+      expect(await set.onReplica(async () => 'replica', never)).toBeUndefined();
+      expect(await set.instead(async () => 'primary')).toBe('primary');
+    }
+    await set.end();
+  });
+});

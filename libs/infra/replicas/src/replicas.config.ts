@@ -1,4 +1,5 @@
-import { integer, optional, slice, type Values } from '#infra/config';
+import { choice, flag, integer, optional, slice, type Values } from '#infra/config';
+import { balancings } from './balance.js';
 
 /** Sizes are per process and per node; the sum over all processes must stay under PostgreSQL's max_connections − 10. */
 export const databaseConfig = slice(
@@ -59,6 +60,13 @@ export const databaseConfig = slice(
       default: 2_000,
       description: 'longest wait for a connection',
     }),
+    createTimeoutMs: integer('DB_CREATE_TIMEOUT', {
+      min: 1,
+      max: 600_000,
+      unit: 'milliseconds',
+      default: 5_000,
+      description: 'longest time to make a connection; who asked for it may have given up earlier',
+    }),
     queueLimit: integer('DB_QUEUE_LIMIT', {
       min: 0,
       max: 100_000,
@@ -71,6 +79,28 @@ export const databaseConfig = slice(
       unit: 'milliseconds',
       default: 30_000,
       description: 'an unused connection above the minimum closes after this long',
+    }),
+    evictIntervalMs: integer('DB_EVICT_INTERVAL', {
+      min: 100,
+      max: 600_000,
+      unit: 'milliseconds',
+      default: 5_000,
+      description: 'time between two looks that each pool has its minimum of connections',
+    }),
+    balancing: choice('DB_REPLICA_BALANCING', balancings, {
+      default: 'power-of-two',
+      description: 'which of several replicas answers a read',
+    }),
+    processes: integer('DB_PROCESSES', {
+      min: 1,
+      max: 10_000,
+      default: 1,
+      description:
+        'processes with pools of this size on the same servers: a start is refused when all of them together want more than max_connections − 10',
+    }),
+    pgbouncer: flag('DB_PGBOUNCER', {
+      default: false,
+      description: 'PgBouncer stands before the servers: it bounds their connections, and nobody counts at the start',
     }),
     statementTimeoutMs: integer('DB_STATEMENT_TIMEOUT', {
       min: 100,

@@ -1,6 +1,14 @@
 import type { Secret, Values } from '#infra/config';
 import type { Clock } from '#infra/kernel';
-import { type DatabaseConfig, NodePool, type PoolOptions, primaryPool, ReplicaSet } from '#infra/replicas';
+import {
+  type BreakerState,
+  type DatabaseConfig,
+  NodePool,
+  type PoolOptions,
+  primaryPool,
+  ReplicaSet,
+} from '#infra/replicas';
+import type { BudgetWords, ServerDemand } from './connection-budget.js';
 import { shardingConfig } from './sharding.config.js';
 import { fail } from './sharding.errors.js';
 
@@ -21,6 +29,8 @@ export interface DatabasesOptions {
   readonly clock: Clock;
   /** A connection died while idle; the pool replaces it. */
   readonly onIdleError: (database: string, error: Error) => void;
+  /** Open: a server does not answer, and nobody waits for it until it does. */
+  readonly onBreaker?: (database: string, role: string, state: BreakerState, error?: unknown) => void;
 }
 
 /** Every pool of the process: the directory and its keys, each shard with its replicas; those of relay and bulk, opened when asked for. */
@@ -32,6 +42,7 @@ export class Databases {
   readonly #relays = new Map<string, NodePool>();
   readonly #bulks = new Map<string, NodePool>();
   readonly #urls: ReadonlyMap<string, Secret>;
+  #started = false;
 
   constructor(private readonly options: DatabasesOptions) {
     const { sharding, clock } = options;
@@ -42,12 +53,16 @@ export class Databases {
       const id = `shard-${index + 1}`;
       const replicas = replicasOf(sharding, index).map((r) => this.#replicaPool(id, r));
       urls.set(id, url);
-      shards.set(id, new ReplicaSet(this.#primaryPool(id, url), replicas, clock));
+      shards.set(id, new ReplicaSet(this.#primaryPool(id, url), replicas, clock, options.database.balancing));
     });
     this.directory = new ReplicaSet(this.#primaryPool(directoryName, sharding.directoryUrl), [], clock);
     this.keys = this.#pool(directoryName, 'keys', sharding.directoryUrl.reveal(), 0, keysPoolMax);
     this.#shards = shards;
     this.#urls = urls;
+  }
+
+  get budget(): BudgetWords {
+    return this.options.database;
   }
 
   get shardIds(): readonly string[] {
@@ -89,8 +104,33 @@ export class Databases {
     return pool;
   }
 
-  watchReplicas(): void {
-    for (const set of this.#shards.values()) set.watch();
+  /** Warms the pools, watches over them and measures the lag of replicas. Never fails: what is away is asked again. */
+  start(): void {
+    if (this.#started) return;
+    this.#started = true;
+    for (const pool of [this.keys, ...this.#relays.values(), ...this.#bulks.values()]) pool.start();
+    for (const set of [this.directory, ...this.#shards.values()]) set.start();
+  }
+
+  /** What this process may open on each server, however many databases it finds there. */
+  demands(): readonly ServerDemand[] {
+    const { sharding } = this.options;
+    const of = (name: string, url: Secret, pool: NodePool, more: number) => ({ name, url, pool, more });
+    const pools = [
+      of(directoryName, sharding.directoryUrl, this.directory.primary, relayPoolMax + keysPoolMax),
+      ...[...this.#shards].flatMap(([id, set]) => {
+        const url = this.#urls.get(id);
+        const replicas = replicasOf(sharding, Number(id.slice('shard-'.length)) - 1);
+        const primary = url ? [of(id, url, set.primary, relayPoolMax + bulkPoolMax)] : [];
+        return [...primary, ...set.replicas.flatMap((pool, n) => (replicas[n] ? [of(id, replicas[n], pool, 0)] : []))];
+      }),
+    ];
+    const servers = Map.groupBy(pools, ({ url }) => new URL(url.reveal()).host);
+    return [...servers.values()].flatMap((there) => {
+      const [first] = there;
+      const connections = there.reduce((sum, { pool, more }) => sum + pool.options.max + more, 0);
+      return first ? [{ databases: there.map(({ name }) => name), connections, pool: first.pool }] : [];
+    });
   }
 
   counts() {
@@ -124,13 +164,18 @@ export class Databases {
     max: number,
     own: Partial<PoolOptions> = {},
   ): NodePool {
-    const { acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs } = this.options.database;
+    const { acquireTimeoutMs, createTimeoutMs, queueLimit, idleTimeoutMs, evictIntervalMs, statementTimeoutMs } =
+      this.options.database;
+    const times = { acquireTimeoutMs, createTimeoutMs, idleTimeoutMs, evictIntervalMs, statementTimeoutMs };
     const applicationName = `${this.options.applicationName}:${role}:${database}`;
-    return new NodePool(
+    const pool = new NodePool(
       url,
-      { min, max, acquireTimeoutMs, queueLimit, idleTimeoutMs, statementTimeoutMs, applicationName, ...own },
+      { min, max, queueLimit, ...times, applicationName, ...own },
       (error) => this.options.onIdleError(database, error),
+      (state, error) => this.options.onBreaker?.(database, role, state, error),
     );
+    if (this.#started) pool.start();
+    return pool;
   }
 }
 

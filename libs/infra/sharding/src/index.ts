@@ -14,6 +14,18 @@ export type {
 } from './db.js';
 export { DirectoryKeys } from './directory-keys.js';
 export { type MigratedDatabase, type MigratorOptions, migrate } from './migrator.js';
+export { abortMove, type Cleaned, cleanAfterMoves } from './moves/after-moves.js';
+export type { MovableShard, MoveNews, MoveOutcome, MovePoint, MoverOptions, MoveStep } from './moves/move.js';
+export { type MoveOrder, moveTenant } from './moves/mover.js';
+export type { PlannedMove, RebalancePlan } from './moves/rebalance.js';
+export {
+  type Installation,
+  installationOf,
+  type MoveStatus,
+  rebalancePlan,
+  type ShardStatus,
+  setShardState,
+} from './moves/shard-list.js';
 export type { DatabaseNode } from './nodes.js';
 export { assertSchemaVersions, type SchemaWindow } from './schema-versions.js';
 export { shardingConfig, shardsMax } from './sharding.config.js';

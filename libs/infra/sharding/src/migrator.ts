@@ -29,7 +29,8 @@ export interface MigratorOptions {
   readonly report: (line: string) => void;
 }
 
-const lockKey = 4_801_120_926;
+/** Held while migrations run, in the database `postgres` beside the directory; movers hold it shared. */
+export const migrationLockKey = 4_801_120_926;
 const lockTimeoutMs = 1_000;
 
 /**
@@ -40,7 +41,7 @@ const lockTimeoutMs = 1_000;
 export async function migrate(options: MigratorOptions): Promise<void> {
   const all = [options.directory, ...options.shards];
   await asAdmin(options.directory, options, 'postgres', async (lock) => {
-    await lock.query('select pg_advisory_lock($1)', [lockKey]);
+    await lock.query('select pg_advisory_lock($1)', [migrationLockKey]);
     for (const database of all) await prepare(database, options);
     for (const database of all) await migrateOne(database, options);
     await registerShards(options);

@@ -1,4 +1,4 @@
-import type { NodePool, PoolCounts, QueryCounts } from '#infra/replicas';
+import type { BreakerState, NodePool, PoolCounts, QueryCounts } from '#infra/replicas';
 import { type Databases, directoryName } from './databases.js';
 import { transact } from './transaction.js';
 
@@ -8,6 +8,8 @@ export interface DatabaseNode {
   /** `primary`, `replica-1` …; never an address. */
   readonly role: string;
   readonly connections: PoolCounts;
+  /** `open`: it does not answer, and requests to it are refused at once. */
+  readonly breaker: BreakerState;
   readonly queries: QueryCounts;
   /** Of a replica: whether reads go there now, and how far it was behind when last asked; Infinity: nobody knows. */
   readonly replica: { readonly inRotation: boolean; readonly lagMs: number | undefined } | null;
@@ -32,6 +34,7 @@ const node = (database: string, role: string, pool: NodePool, replica: DatabaseN
   database,
   role,
   connections: pool.counts(),
+  breaker: pool.breaker,
   queries: pool.queries(),
   replica,
   ask: async () => {

@@ -1,4 +1,4 @@
-import { newId, type TenantContext } from '#infra/kernel';
+import { type Consistency, newId, type TenantContext } from '#infra/kernel';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
 
 let db: TestDatabases;
@@ -59,6 +59,25 @@ describe('a read that asks for a replica', () => {
     await write(ctx, 'new');
     expect(await readReplica(asSomeoneElse(ctx))).toEqual({ keys: [], replica: true });
     expect(await readReplica(ctx)).toEqual({ keys: ['new'], replica: false });
+  });
+
+  it('never misses what a caller has seen written elsewhere, and is told by what they bring along', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    await replicaAnswers(ctx);
+    await db.freezeReplica();
+    const consistency: Consistency = { seen: null, written: null };
+    await write({ ...ctx, consistency }, 'elsewhere');
+    const { written } = consistency;
+    expect(written).toMatchObject({ database: 'shard-1', lineage: expect.stringMatching(/^\d+-[0-9A-F]{8}$/) });
+    const bringing = (seen: Consistency['seen']) =>
+      readReplica({ ...asSomeoneElse(ctx), consistency: { seen, written: null } });
+    expect(await bringing(null)).toEqual({ keys: [], replica: true });
+    expect(await bringing(written)).toEqual({ keys: ['elsewhere'], replica: false });
+    expect(await bringing('unknown')).toEqual({ keys: ['elsewhere'], replica: false });
+    if (written === null) throw new Error('nothing was noted');
+    const ofAnotherServer = { ...written, position: 1n, lineage: '1-00000001' };
+    expect(await bringing(ofAnotherServer)).toEqual({ keys: ['elsewhere'], replica: false });
+    expect(await bringing({ ...written, position: 1n })).toEqual({ keys: [], replica: true });
   });
 
   it('goes to the primary after a write whose place in the log could not be asked', async () => {

@@ -4,7 +4,7 @@ import type { WriteContext } from './db.js';
 
 let db: TestDatabases;
 beforeAll(async () => {
-  db = await openTestDatabases({ env: { DB_POOL_MAX: '2', DB_ACQUIRE_TIMEOUT: '10000' } });
+  db = await openTestDatabases({ env: { DB_POOL_MAX: '2', DB_ACQUIRE_TIMEOUT: '20000', DB_QUEUE_LIMIT: '1000' } });
 });
 afterAll(() => db?.close());
 
@@ -124,22 +124,34 @@ describe('a tenant’s transaction', () => {
 });
 
 describe('1,000 interleaved requests of 20 tenants on a pool of 2', () => {
-  it('give each row to its caller, with errors and cancelled statements between', async () => {
+  /** Each nth request is one of these, and must fail in its way and no other. */
+  const troubles = [
+    { each: 11, sql: 'select 1 / 0', code: '22012' },
+    { each: 37, sql: 'select pg_cancel_backend(pg_backend_pid()), pg_sleep(5)', code: 'database.timeout' },
+    { each: 61, sql: 'select pg_terminate_backend(pg_backend_pid()), pg_sleep(5)', code: 'shard.unavailable' },
+    { each: 97, sql: 'select pg_sleep(5)', code: 'database.timeout', leftMs: 30 },
+  ] as const;
+
+  it('give each row to its caller, with errors, timeouts, cancelled statements and lost connections between', async () => {
     const tenants = await Promise.all(Array.from({ length: 20 }, () => db.newTenant()));
     await Promise.all(tenants.map((ctx) => db.sharding.write(ctx, (tx) => addOutbox(tx, ctx.tenant.id))));
-    const wrong: string[] = [];
-    await Promise.all(
+    const outcomes = await Promise.all(
       Array.from({ length: 1_000 }, async (_, n) => {
         const ctx = tenants[n % tenants.length] as TenantContext;
-        if (n % 11 === 0) await db.sharding.read(ctx, (tx) => tx.db.query('select 1 / 0')).catch(() => undefined);
-        else if (n % 97 === 0)
-          await db.sharding
-            .read({ ...ctx, deadline: db.clock.now() + 30 }, (tx) => tx.db.query('select pg_sleep(1)'))
-            .catch(() => undefined);
-        else if ((await keysOf(ctx)).join() !== ctx.tenant.id) wrong.push(ctx.tenant.id);
+        const trouble = troubles.find(({ each }) => n % each === 0);
+        if (trouble === undefined) return (await keysOf(ctx)).join() === ctx.tenant.id ? 'own row' : 'foreign row';
+        const leftMs = 'leftMs' in trouble ? trouble.leftMs : 60_000;
+        const asked = { ...ctx, deadline: db.clock.now() + leftMs };
+        const code = await db.sharding
+          .read(asked, (tx) => tx.db.query(trouble.sql))
+          .then(
+            () => 'answered',
+            (error: { code?: string }) => error.code,
+          );
+        return code === trouble.code ? 'its own trouble' : `${trouble.sql}: ${code}`;
       }),
     );
-    expect(wrong).toEqual([]);
+    expect(new Set(outcomes)).toEqual(new Set(['own row', 'its own trouble']));
   });
 });
 

@@ -16,6 +16,7 @@ export const fail = defineErrors({
   },
   'database.timeout': { kind: 'timeout', public: 'The request took too long and was cancelled. Nothing was changed.' },
   'database.schema_outdated': { kind: 'internal', public: 'The service is not ready.' },
+  'database.over_budget': { kind: 'internal', public: 'The service is not ready.' },
   'idempotency.in_progress': {
     kind: 'conflict',
     public: 'A request with this Idempotency-Key is still being worked on. Repeat it in a moment.',

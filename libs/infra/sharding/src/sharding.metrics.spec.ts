@@ -51,6 +51,14 @@ describe('metrics of databases', () => {
     ]);
   });
 
+  it('say which replicas get reads', async () => {
+    const { series } = start();
+    expect(await series('db_replica_in_rotation')).toEqual([
+      'db_replica_in_rotation{shard="shard-1",role="replica-1"} 1',
+      'db_replica_in_rotation{shard="shard-1",role="replica-2"} 0',
+    ]);
+  });
+
   it('say how long a database took to answer, and how long one that does not answer is waited for', async () => {
     const { databases, series } = start();
     const secondsOf = async () => Number((await series('db_probe_seconds'))[0]?.split(' ')[1]);

@@ -34,6 +34,13 @@ export class DatabaseMetrics {
       'max',
     );
     metrics.observedGauge(
+      'db_replica_in_rotation',
+      'Whether a replica gets reads.',
+      ['shard', 'role'],
+      () => this.#rotation(),
+      'min',
+    );
+    metrics.observedGauge(
       'db_up',
       'Whether the primary answered when last asked.',
       ['shard'],
@@ -86,6 +93,12 @@ export class DatabaseMetrics {
       replicas.flatMap(({ lagMs }, n) =>
         lagMs === undefined ? [] : [{ labels: { shard, role: replicaRole(n) }, value: lagMs / 1_000 }],
       ),
+    );
+  }
+
+  #rotation(): readonly Reading<'shard' | 'role'>[] {
+    return Object.entries(this.databases.counts()).flatMap(([shard, { replicas }]) =>
+      replicas.map(({ inRotation }, n) => ({ labels: { shard, role: replicaRole(n) }, value: Number(inRotation) })),
     );
   }
 }

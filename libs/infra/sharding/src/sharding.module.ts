@@ -1,8 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
-import { TenantCrypto, TenantKeyStore } from '#infra/crypto';
+import { RootKey, TenantCrypto, TenantKeyStore } from '#infra/crypto';
 import { type Clock, systemClock } from '#infra/kernel';
 import { RedisConnections } from '#infra/redis';
-import { type DatabaseConfig, WritePositions } from '#infra/replicas';
+import { ConsistencyTokens, type DatabaseConfig, WritePositions } from '#infra/replicas';
 import { Log, Metrics } from '#infra/telemetry';
 import { Databases, type ShardingConfig } from './databases.js';
 import { DirectoryKeys } from './directory-keys.js';
@@ -34,6 +34,8 @@ export class ShardingModule {
               ...config,
               clock,
               onIdleError: (database, error) => log.warn('database.connection_lost', { database, error }),
+              onBreaker: (database, role, state, error) =>
+                log.warn('database.breaker', { database, role, state, error }),
             }),
         },
         { provide: TenantKeyStore, inject: [Databases], useFactory: (d: Databases) => new DirectoryKeys(d) },
@@ -41,6 +43,11 @@ export class ShardingModule {
           provide: WritePositions,
           inject: [RedisConnections],
           useFactory: (r: RedisConnections) => new WritePositions(r),
+        },
+        {
+          provide: ConsistencyTokens,
+          inject: [RootKey],
+          useFactory: (root: RootKey) => new ConsistencyTokens(root.derive('consistency-token'), clock),
         },
         { provide: Tenants, inject: [Databases], useFactory: (d: Databases) => new Tenants(d, clock) },
         {
@@ -64,7 +71,7 @@ export class ShardingModule {
             }),
         },
       ],
-      exports: [Databases, TenantKeyStore, Sharding],
+      exports: [Databases, TenantKeyStore, Sharding, ConsistencyTokens],
     };
   }
 }

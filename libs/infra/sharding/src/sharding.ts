@@ -1,7 +1,8 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { TenantCrypto } from '#infra/crypto';
 import type { Clock, Context, TenantContext } from '#infra/kernel';
 import type { WritePositions } from '#infra/replicas';
+import { assertConnectionBudget } from './connection-budget.js';
 import { type Databases, directoryName } from './databases.js';
 import type {
   BulkContext,
@@ -14,6 +15,7 @@ import type {
 } from './db.js';
 import { type DatabaseNode, nodesOf } from './nodes.js';
 import type { DatabaseMetrics } from './sharding.metrics.js';
+import { systemTurn } from './system-turn.js';
 import { RoutedDatabase } from './tenant-database.js';
 import type { Tenants } from './tenants.js';
 import { transact } from './transaction.js';
@@ -37,7 +39,7 @@ export interface ShardingParts {
 
 /** The only way to a database. It hands out callbacks, never handles: a connection cannot be forgotten. */
 @Injectable()
-export class Sharding implements TenantDatabase, OnApplicationShutdown {
+export class Sharding implements TenantDatabase, OnApplicationBootstrap, OnApplicationShutdown {
   /** The tenant's own rows in the directory: users, sessions, keys. */
   readonly directory: TenantDatabase;
   readonly tenants: Tenants;
@@ -56,7 +58,7 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
     this.#shards = new RoutedDatabase({
       ...parts,
       locate: async ({ tenant }, fresh) => {
-        const { shardId, epoch } = fresh ? await tenants.reload(tenant.id) : await tenants.byId(tenant.id);
+        const { shardId, epoch } = fresh ? await tenants.servedNow(tenant.id) : await tenants.byId(tenant.id);
         return { database: shardId, set: databases.shard(shardId), epoch, bulk: () => databases.bulk(shardId) };
       },
     });
@@ -104,7 +106,7 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
     return Promise.all(
       names.map(async (database) => {
         try {
-          const { value } = await transact(this.#databases.relay(database), 'write', null, (db) =>
+          const { value } = await transact(this.#databases.relay(database), 'write', systemTurn, (db) =>
             fn({ ...ctx, database, db }),
           );
           return { database, value };
@@ -134,6 +136,15 @@ export class Sharding implements TenantDatabase, OnApplicationShutdown {
 
   get databaseNames(): readonly string[] {
     return [directoryName, ...this.#databases.shardIds];
+  }
+
+  /**
+   * From now on pools are warm, and replicas that are close behind their primary get reads. Throws database.over_budget
+   * when all processes together may want more connections than a server takes.
+   */
+  async onApplicationBootstrap(): Promise<void> {
+    await assertConnectionBudget(this.#databases.demands(), this.#databases.budget);
+    this.#databases.start();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { TenantCrypto } from '#infra/crypto';
-import { type Clock, type Context, newId, type TenantContext, toDate } from '#infra/kernel';
+import { type Clock, type Context, isAppError, newId, type TenantContext, toDate } from '#infra/kernel';
 import type { NodePool, ReplicaFailure, ReplicaSet, WalPosition, WritePositions } from '#infra/replicas';
+import { directoryName } from './databases.js';
 import type { BulkContext, ReadContext, ReadOptions, TenantDatabase, WriteContext, WriteOptions } from './db.js';
 import { fail } from './sharding.errors.js';
 import { entering, type Transacted, transact, transactInBulk } from './transaction.js';
@@ -26,6 +27,9 @@ export interface TenantDatabaseParts {
   readonly statementTimeoutMs: number;
 }
 
+/** To be replayed before a replica may answer: null for nothing, 'unknown' where only the primary can. */
+type Position = WalPosition | 'unknown' | null;
+
 const notServedHere = 'TS001';
 const notReplayed = 'TS002';
 const idempotencyKeptMs = 24 * 3_600_000;
@@ -47,10 +51,9 @@ export class RoutedDatabase implements TenantDatabase {
     return this.#served(ctx, async (place) => {
       const answered = from === 'replica' ? await this.#readReplica(ctx, place, fn) : undefined;
       if (answered) return answered.value;
-      const { value } = await transact(place.set.primary, 'read', this.#entry(ctx, place, null), (db) =>
-        fn({ ...ctx, db }),
-      );
-      return value;
+      const ask = async (pool: NodePool) =>
+        (await transact(pool, 'read', this.#entry(ctx, place, null), (db) => fn({ ...ctx, db }))).value;
+      return from === 'replica' ? place.set.instead(ask) : ask(place.set.primary);
     });
   }
 
@@ -120,7 +123,9 @@ export class RoutedDatabase implements TenantDatabase {
   }
 
   async #remember(ctx: TenantContext, { set, database }: Place, position: WalPosition): Promise<void> {
-    if (set.hasReplicas) await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), database, position);
+    if (!set.hasReplicas) return;
+    if (ctx.consistency && set.lineage !== null) ctx.consistency.written = { database, position, lineage: set.lineage };
+    await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), database, position);
   }
 
   async #served<T>(ctx: TenantContext, work: (place: Place) => Promise<T>): Promise<T> {
@@ -128,11 +133,12 @@ export class RoutedDatabase implements TenantDatabase {
     try {
       return await work(place);
     } catch (error) {
-      if ((error as { code?: unknown }).code !== notServedHere) throw error;
+      if ((error as { code?: unknown }).code !== notServedHere) throw ofShard(place, error);
+      const found = await this.parts.locate(ctx, true);
       try {
-        return await work(await this.parts.locate(ctx, true));
+        return await work(found);
       } catch (second) {
-        if ((second as { code?: unknown }).code !== notServedHere) throw second;
+        if ((second as { code?: unknown }).code !== notServedHere) throw ofShard(found, second);
         throw fail('tenant.moving', { cause: second, retryAfterMs: 1_000 });
       }
     }
@@ -140,7 +146,10 @@ export class RoutedDatabase implements TenantDatabase {
 
   async #readReplica<T>(ctx: TenantContext, place: Place, fn: (tx: ReadContext) => Promise<T>) {
     if (!place.set.hasReplicas) return undefined;
-    const after = await this.parts.positions.newest(ctx.tenant.id, actorId(ctx), place.database);
+    const after = later(
+      broughtAlong(ctx, place),
+      await this.parts.positions.newest(ctx.tenant.id, actorId(ctx), place.database),
+    );
     if (after === 'unknown') return undefined;
     return place.set.onReplica(
       async (pool) => (await transact(pool, 'read', this.#entry(ctx, place, after), (db) => fn({ ...ctx, db }))).value,
@@ -197,6 +206,25 @@ export class RoutedDatabase implements TenantDatabase {
     );
     return JSON.parse(plain).answer;
   }
+}
+
+/** The position that a caller from elsewhere must see here; a write on another database has moved with its tenant. */
+function broughtAlong({ consistency }: Context, { database, set }: Place): Position {
+  const seen = consistency?.seen ?? null;
+  if (seen === null || seen === 'unknown') return seen;
+  return seen.database === database && seen.lineage === set.lineage ? seen.position : 'unknown';
+}
+
+function later(one: Position, other: Position): Position {
+  if (one === 'unknown' || other === 'unknown') return 'unknown';
+  if (one === null || other === null) return one ?? other;
+  return one > other ? one : other;
+}
+
+/** A shard that cannot be reached is its own tenants’ trouble alone, and they are told so. */
+function ofShard({ database }: Place, error: unknown): unknown {
+  if (database === directoryName || !isAppError(error, 'database.unreachable')) return error;
+  return fail('shard.unavailable', { internal: database, cause: error, retryAfterMs: error.options.retryAfterMs ?? 0 });
 }
 
 /** A tenant that came or moved a moment ago is not served at that epoch by a replica that has yet to hear of it. */
