@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { addRedisCheck, Readiness } from '#infra/health';
+import { addRedisCheck, operatorPages, Readiness } from '#infra/health';
 import { type Departure, drain, inFlightMs, type Service } from '#infra/processes';
 import { RedisConnections } from '#infra/redis';
 import { assertSchemaVersions, Databases, directoryName, Sharding } from '#infra/sharding';
@@ -9,7 +9,6 @@ import { schemaWindows } from '#migrations';
 import { Channels } from './facts/channels.js';
 import { GatewayMetrics } from './gateway.metrics.js';
 import { GatewayModule } from './gateway.module.js';
-import { doorOf } from './http/door.js';
 import { HttpFront } from './http/http-front.js';
 import { SessionRounds } from './sessions/session-rounds.js';
 import type { Settings } from './settings.js';
@@ -84,7 +83,7 @@ export class GatewayProcess implements Service {
     const [sockets, listeners] = [app.get(SocketServer), app.get(Listeners)];
     readiness.add({ name: directoryName, critical: true, run: directoryCheck(app.get(Sharding)) });
     addRedisCheck(readiness, app.get(RedisConnections), 'realtime', true);
-    front.answerWith(doorOf(readiness, metrics));
+    front.answerWith(operatorPages(readiness, metrics));
     app.useWebSocketAdapter(new SocketAdapter(app.getHttpServer(), () => this.#attach(sockets)));
     await app.init();
     app.get(GatewayMetrics).watch(() => ({

@@ -1,4 +1,5 @@
 export { HealthModule } from './health.module.js';
+export { operatorPages } from './operator-pages.js';
 export { ProcessHealth, type ProcessReport } from './process-health.js';
 export { addDatabaseChecks, addRedisCheck } from './product-checks.js';
 export {

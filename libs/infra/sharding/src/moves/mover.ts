@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from '#infra/kernel';
 import { beginMove, openSides } from './beginning.js';
 import { atBench, type Bench, shardOf } from './bench.js';
+import { Copying, totalOf } from './copying.js';
 import {
   beginLeaving,
   fenceOf,
@@ -17,7 +18,7 @@ import type { Move, MoveOutcome, MovePoint, MoverOptions, MoveStep } from './mov
 import { fail } from './moves.errors.js';
 import { expectEqual } from './proof.js';
 import { replicasCaughtUp } from './replicas-caught-up.js';
-import { Replication, type ReplicationState } from './replication.js';
+import { Replication } from './replication.js';
 import type { Session } from './session.js';
 import {
   removeRows,
@@ -35,12 +36,6 @@ export interface MoveOrder {
 }
 
 const defaultPatienceMs = 300_000;
-const pollMs = 100;
-const newsEveryMs = 500;
-const lagMaxBytes = 1_048_576;
-/** How often a subscription that PostgreSQL stopped is started again before the move gives up. */
-const restartsMax = 3;
-const restartPauseMs = 1_000;
 /** How long writers wait for the target's opening; they ask by themselves after that. */
 const openingBudgetMs = 200;
 /** After a crash: how long replication may take to open the target before the mover does. */
@@ -137,52 +132,9 @@ class MoveRun {
     await this.bench.records.noteSize(this.move, rows, bytes);
     await this.#replication.start(this.tables);
     this.#at('replicated', `${rows} rows, ${bytes} bytes in ${this.tables.length} tables`);
-    await this.#replicated();
+    const { options, bench, move, tables } = this;
+    await new Copying({ options, bench, move, replication: this.#replication, tables, sizes: this.#sizes }).done();
     await this.#enter('proving');
-  }
-
-  /** Resolves when every table is there and the target is close behind. */
-  async #replicated(): Promise<void> {
-    let [restarts, toldAt] = [0, Number.NEGATIVE_INFINITY];
-    for (;;) {
-      this.options.signal?.throwIfAborted();
-      const [state, lagBytes] = await Promise.all([this.#replication.state(), this.#replication.lagBytes()]);
-      if (!state.enabled) {
-        restarts += 1;
-        await this.#restartReplication(restarts);
-        continue;
-      }
-      const done = state.tables === this.tables.length && state.ready === state.tables;
-      if (done && lagBytes !== null && lagBytes < lagMaxBytes) return this.#tell(state, lagBytes);
-      if (monotonicMs() - toldAt > newsEveryMs) {
-        toldAt = monotonicMs();
-        await this.#tell(state, lagBytes);
-      }
-      await sleep(pollMs);
-    }
-  }
-
-  async #restartReplication(restarts: number): Promise<void> {
-    if (restarts > restartsMax)
-      throw fail('move.replication_failed', { internal: `the log of ${this.move.target}’s server says why` });
-    await sleep(restartPauseMs);
-    await this.#replication.resume();
-  }
-
-  async #tell(state: ReplicationState, lagBytes: number | null): Promise<void> {
-    const { rows, bytes } = totalOf(this.#sizes.values());
-    const arrived = totalOf(state.copied.flatMap((name) => this.#sizes.get(name) ?? [])).rows;
-    const rowsCopied = Math.min(rows, arrived + state.copying);
-    this.options.report({
-      kind: 'copying',
-      tables: state.tables,
-      tablesReady: state.ready,
-      rows,
-      rowsCopied,
-      bytes,
-      lagBytes,
-    });
-    await this.bench.records.noteProgress(this.move, { rowsCopied, lagBytes });
   }
 
   /** Equal, to the last row, at one moment while the source is in use. */
@@ -292,13 +244,4 @@ class MoveRun {
   #say(point: MovePoint, text: string): void {
     this.options.report({ kind: 'point', point, text });
   }
-}
-
-function totalOf(sizes: Iterable<{ readonly rows: number; readonly bytes?: number }>): TableSize {
-  let [rows, bytes] = [0, 0];
-  for (const size of sizes) {
-    rows += size.rows;
-    bytes += size.bytes ?? 0;
-  }
-  return { rows, bytes };
 }

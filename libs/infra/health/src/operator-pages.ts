@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readiness } from '#infra/health';
 import type { Metrics } from '#infra/telemetry';
+import type { Readiness } from './readiness.js';
 
 interface Answer {
   readonly status: number;
@@ -8,8 +8,8 @@ interface Answer {
   readonly body: string;
 }
 
-/** What operators and balancers may ask a gateway: GET /health/live, /health/ready, /health/startup and /metrics. */
-export const doorOf =
+/** What operators and balancers may ask a process without routes of its own: GET /health/live, /health/ready, /health/startup and /metrics. */
+export const operatorPages =
   (readiness: Readiness, metrics: Metrics) => (request: IncomingMessage, response: ServerResponse) =>
     void answerTo(request, readiness, metrics).then(
       (answer) => write(response, answer),
