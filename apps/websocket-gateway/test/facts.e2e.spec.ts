@@ -205,6 +205,6 @@ describe('a command', () => {
 
   it('of more than 64 KB ends the connection', async () => {
     client.socket.emit('command', { do: 'follow', more: 'x'.repeat(70_000) });
-    await client.next('disconnect');
+    expect(await client.next('disconnect')).toBe('transport close');
   });
 });

@@ -126,8 +126,10 @@ describe('a crew', () => {
 
   it('leaves nobody behind when its primary is killed', async () => {
     const crew = await startCrew(2);
+    expect(crew.alive()).toHaveLength(2);
     crew.signal('SIGKILL');
     await crew.until(() => crew.alive().length === 0);
+    expect(await crew.exited).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
   it('says what is wrong with its configuration once, and exits with 1', async () => {
