@@ -12,6 +12,7 @@ const infraOrder = [
   'sharding',
   'queues',
   'audit',
+  'quotas',
   'cache',
   'realtime',
   'throttling',
@@ -132,13 +133,17 @@ module.exports = {
       'routes are the REST app’s surface',
       packages('fastify', '@fastify/[^/]+', '@nestjs/platform-fastify', '@nestjs/swagger'),
       '^apps/api/',
+      // What benches measure against.
+      '^load/ladder/',
     ),
     door(
       'cache',
       'keys always under a tenant',
       packages('cache-manager', '@nestjs/cache-manager', 'keyv', '@keyv/[^/]+'),
       '^libs/infra/cache/',
+      '^load/cache/',
     ),
+    door('breakers', 'providers outside are reached through one breaker each', packages('cockatiel'), '^libs/infra/throttling/'),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -32,9 +32,13 @@ put() {
 read_secret() { cat "$folder/$1"; }
 # Letters and digits only, so that it stands in a URL as it is.
 password() { openssl rand -hex 24; }
-postgres_url() { printf 'postgres://%s:%s@%s:5432/%s' "$1" "$(read_secret "$2")" "$3" "$4"; }
+postgres_url() { printf 'postgres://%s:%s@%s/%s' "$1" "$(read_secret "$2")" "$3" "$4"; }
 app_url() { postgres_url praxis_app app_password "$1" "$2"; }
-replica_url() { postgres_url praxis_ro readonly_password "$1" "$2"; }
+# Who may come through PgBouncer, as its auth_file lists them.
+pgbouncer_users() {
+  printf '"praxis_app" "%s"\n"praxis_relay" "%s"\n' "$(read_secret app_password)" "$(read_secret relay_password)"
+}
+replica_url() { postgres_url praxis_ro readonly_password "$1:5432" "$2"; }
 redis_url() { printf 'redis://:%s@%s:6379' "$(read_secret redis_password)" "$1"; }
 
 # replica_urls <shard> <host...>
@@ -72,8 +76,11 @@ done
 put root_key openssl rand -base64 32
 put token_signing_key openssl genpkey -algorithm ed25519
 
-put directory_url app_url shard-1-primary praxis_directory
-for n in 1 2 3; do put "shard_${n}_url" app_url "shard-$n-primary" "praxis_shard_$n"; done
+put directory_url app_url shard-1-primary:5432 praxis_directory
+for n in 1 2 3; do put "shard_${n}_url" app_url "shard-$n-primary:5432" "praxis_shard_$n"; done
+put pooled_directory_url app_url pgbouncer:6432 praxis_directory
+for n in 1 2 3; do put "pooled_shard_${n}_url" app_url pgbouncer:6432 "praxis_shard_$n"; done
+put pgbouncer_users pgbouncer_users
 for n in 1 2 3; do put "shard_${n}_replicas" replica_urls "$n" "shard-$n-replica"; done
 put shard_1_replicas_of_2 replica_urls 1 shard-1-replica shard-1-replica-2
 put shard_1_replicas_of_3 replica_urls 1 shard-1-replica shard-1-replica-2 shard-1-replica-3

@@ -26,6 +26,9 @@ export function cpuSince(appPid: number | undefined, postmasterPid: number): () 
   };
 }
 
+/** All that a process has used so far. */
+export const processCpuMs = (pid: number): number => timesOf(pid).ownMs;
+
 function cpuNow(appPid: number | undefined, postmasterPid: number): CpuMs {
   try {
     const own = timesOf(process.pid);

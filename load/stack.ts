@@ -1,4 +1,4 @@
-import { endWithProcess, LocalStack, type PostgresServer } from '#infra/testing';
+import { endWithProcess, LocalStack, type PostgresServer, type StackPlan } from '#infra/testing';
 import type { Credentials } from './api-client.js';
 import { say } from './report.js';
 
@@ -12,6 +12,8 @@ export interface RunPlan {
   readonly proxy?: boolean;
   /** PostgreSQL servers, one shard on each. */
   readonly servers: number;
+  /** Shards on other servers, after those. */
+  readonly furtherShards?: StackPlan['furtherShards'];
   /** Where the tenant lives; chosen by the product unless said. */
   readonly shard?: string;
   /** A tenant more on each of these shards. */
@@ -48,12 +50,22 @@ export async function onOwnStack<T>(plan: RunPlan, work: (run: Run) => Promise<T
       (plan.furtherTenants ?? []).length === 0 ? 'The tenant’s plan is' : 'The tenants’ plans are'
     } ENTERPRISE and rate limiting is off (ENABLE_RATE_LIMITING=false), because all load comes from few users.`,
   );
-  const { apis, gateways = 0, workers = 0, proxy = false, servers, commitTimes = false, environment } = plan;
+  const {
+    apis,
+    gateways = 0,
+    workers = 0,
+    proxy = false,
+    servers,
+    commitTimes = false,
+    environment,
+    furtherShards,
+  } = plan;
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, stop);
   const stack = await LocalStack.start({
     ...{ apis, gateways, workers, proxy, servers },
+    ...(furtherShards === undefined ? {} : { furtherShards }),
     ...(commitTimes ? { postgres: { track_commit_timestamp: 'on' } } : {}),
     durable: true,
     environment: { ...unlimited, ...environment },

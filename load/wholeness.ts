@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { postgresOf, type Run } from './stack.js';
 
 /** What the tenant's shard holds, seen by the superuser past row-level security. */
@@ -49,8 +50,12 @@ select (select count(*) from visit)::int as booked,
        (select count(*) from idempotency_key where tenant_id = $1 and route like '%/appointments')::int
          as "idempotencyRows"`;
 
-export async function inspect({ stack, server, database, tenantId }: Run): Promise<Wholeness> {
-  const rows = await sql<Wholeness>({ stack, server, database }, wholeness, [tenantId, claimsOfVisit]);
+export const inspect = ({ stack, server, database, tenantId }: Run): Promise<Wholeness> =>
+  postgresOf({ stack, server }).asSuperuser((client) => inspectOn(client, tenantId), database);
+
+/** The same, on a connection of a superuser to the tenant's shard. */
+export async function inspectOn(client: Client, tenantId: string): Promise<Wholeness> {
+  const { rows } = await client.query<Wholeness>(wholeness, [tenantId, claimsOfVisit]);
   const [found] = rows;
   if (found === undefined) throw new Error('the shard did not answer');
   return found;

@@ -2,8 +2,8 @@ import { openTestDatabases, type TestDatabases } from '#infra/testing';
 
 /** The only tables that are not a tenant's: the map that routes to tenants, and the migrator's own notes. */
 const platformTables: Readonly<Record<string, readonly string[]>> = {
-  directory: ['migrations', 'schema_version', 'shard', 'tenant', 'tenant_move'],
-  'shard-1': ['migrations'],
+  directory: ['migrations', 'running_build', 'schema_version', 'shard', 'shard_load', 'tenant', 'tenant_move'],
+  'shard-1': ['migrations', 'replica_heartbeat'],
 };
 
 /** What system workers may do, past all tenants. */
@@ -15,8 +15,10 @@ const relayGrants: Readonly<Record<string, readonly string[]>> = {
     'migrations: select',
     'outbox: delete select update',
     'password_reset: delete select',
+    'running_build: delete insert select update',
     'schema_version: select',
     'shard: insert select update',
+    'shard_load: insert select update',
     'tenant: insert select update',
     'user_session: delete select',
   ],
@@ -83,6 +85,7 @@ describe.each(['directory', 'shard-1'])('tables of the %s', (database) => {
     const relayIndexes = [
       'outbox_job_due',
       'outbox_job_done',
+      'outbox_job_dead',
       'outbox_fact_new',
       'outbox_fact_published',
       'idempotency_key_expiry',

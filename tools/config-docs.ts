@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { configMarkdown, envExample } from '#infra/config';
 import { projectRoot } from '#infra/testing';
 import { apiSlices } from '../apps/api/src/settings.js';
-import { clientConfig, operatorConfig } from '../apps/cli/src/cli.config.js';
+import { cdnConfig, clientConfig, operatorConfig } from '../apps/cli/src/cli.config.js';
 import { gatewaySlices } from '../apps/websocket-gateway/src/settings.js';
 import { workerSlices } from '../apps/worker/src/settings.js';
 
@@ -16,6 +16,7 @@ const slices = [
     ...Object.values(workerSlices),
     operatorConfig,
     clientConfig,
+    cdnConfig,
   ]),
 ];
 

@@ -32,9 +32,10 @@ const cleanTree: Tree = {
   'libs/infra/queues/src/index.ts': uses('bullmq', '#infra/sharding', './outbox.repository.js'),
   'libs/infra/queues/src/outbox.repository.ts': uses('typeorm'),
   'libs/infra/audit/src/index.ts': uses('#infra/queues'),
+  'libs/infra/quotas/src/index.ts': uses('#infra/audit'),
   'libs/infra/cache/src/index.ts': uses('cache-manager', '#infra/redis'),
   'libs/infra/realtime/src/index.ts': uses('socket.io', '#infra/cache'),
-  'libs/infra/throttling/src/index.ts': uses('#infra/realtime'),
+  'libs/infra/throttling/src/index.ts': uses('cockatiel', '#infra/realtime'),
   'libs/infra/identity/src/index.ts': uses('#infra/throttling', '#infra/audit'),
   'libs/infra/storage/src/index.ts': uses('#infra/identity'),
   'libs/infra/health/src/index.ts': uses('#infra/storage'),
@@ -61,7 +62,7 @@ const cleanTree: Tree = {
 };
 
 const infraOrder =
-  'kernel config telemetry time crypto redis replicas sharding queues audit cache realtime throttling identity storage health processes testing'.split(
+  'kernel config telemetry time crypto redis replicas sharding queues audit quotas cache realtime throttling identity storage health processes testing'.split(
     ' ',
   );
 /** Each infra lib of the order imports the one that stands right after it. */
@@ -109,6 +110,7 @@ const plants: Readonly<Record<string, Tree>> = {
   'door-sockets': { 'apps/api/src/planted-socket.ts': uses('socket.io') },
   'door-http': { 'libs/infra/identity/src/planted-http.ts': uses('fastify') },
   'door-cache': { 'libs/domain/members/src/planted-cache.ts': uses('cache-manager') },
+  'door-breakers': { 'apps/worker/src/planted-breaker.ts': uses('cockatiel') },
 };
 
 const installed = [
@@ -120,6 +122,7 @@ const installed = [
   'fastify',
   '@nestjs/platform-fastify',
   'cache-manager',
+  'cockatiel',
 ];
 
 describe('the import rules', () => {

@@ -1,4 +1,4 @@
-import { secret, slice, text, url } from '#infra/config';
+import { optional, secret, slice, text, url } from '#infra/config';
 
 /** Only the operator's machine knows these; no app reads them. */
 export const operatorConfig = slice('Operator', {
@@ -19,5 +19,17 @@ export const clientConfig = slice('Client', {
   gatewayUrl: url('GATEWAY_URL', ['http', 'https'], {
     description: 'gateway that `praxis listen` connects to',
     default: 'http://127.0.0.1:3200',
+  }),
+});
+
+/** The CDN in front of an installation. No app reads these. */
+export const cdnConfig = slice('CDN', {
+  zoneId: optional(text('CLOUDFLARE_ZONE_ID', { description: 'zone that `praxis cdn` speaks for' })),
+  token: optional(
+    secret('CLOUDFLARE_API_TOKEN', { description: 'may edit the settings of that zone and purge its cache' }),
+  ),
+  apiUrl: url('CLOUDFLARE_API_URL', ['http', 'https'], {
+    description: 'base of Cloudflare’s API',
+    default: 'https://api.cloudflare.com/client/v4',
   }),
 });

@@ -2,25 +2,43 @@
 import 'reflect-metadata';
 import { ConfigError } from '#infra/config';
 import { isAppError } from '#infra/kernel';
+import { cdnApplyCommand, cdnPurgeCommand } from './cdn/commands.js';
 import { type Command, findCommand, helpText, UsageError } from './command.js';
+import { explainCommand } from './explain.js';
+import { jobsDeadCommand } from './jobs.js';
+import { limitsBlocksCommand, limitsUnblockCommand } from './limits.js';
 import { listenCommand } from './listen.js';
-import { migrateCommand } from './migrate.js';
+import { migrateCommand, shardsInitCommand } from './migrate.js';
+import { quotasCommand, tenantsQuotaCommand } from './quotas.js';
 import { seedCommand } from './seed.js';
 import { rebalanceCommand, shardsAddCommand, shardsDrainCommand, shardsStatusCommand } from './shards.js';
+import { tenantsPlanCommand, tenantsResumeCommand, tenantsSuspendCommand } from './tenants-change.js';
 import { tenantsCreateCommand } from './tenants-create.js';
 import { tenantsCleanCommand, tenantsMoveCommand } from './tenants-move.js';
 
 const commands: readonly Command[] = [
   migrateCommand,
   tenantsCreateCommand,
+  tenantsPlanCommand,
+  tenantsSuspendCommand,
+  tenantsResumeCommand,
   tenantsMoveCommand,
   tenantsCleanCommand,
+  tenantsQuotaCommand,
+  quotasCommand,
   shardsStatusCommand,
+  shardsInitCommand,
   shardsAddCommand,
   shardsDrainCommand,
   rebalanceCommand,
+  jobsDeadCommand,
+  explainCommand,
+  cdnApplyCommand,
+  cdnPurgeCommand,
   seedCommand,
   listenCommand,
+  limitsBlocksCommand,
+  limitsUnblockCommand,
 ];
 
 async function main(args: readonly string[]): Promise<number> {
@@ -31,7 +49,8 @@ async function main(args: readonly string[]): Promise<number> {
   }
   try {
     await found.command.run(found.rest);
-    return 0;
+    // A verb that found something wrong says so without an error.
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     console.error(explain(error, found.command));
     return error instanceof UsageError ? 2 : 1;

@@ -14,7 +14,7 @@ import { newId, systemClock, type Tenant, type TenantContext } from '#infra/kern
 import { QueuesModule } from '#infra/queues';
 import { RedisModule, redisConfig } from '#infra/redis';
 import { databaseConfig } from '#infra/replicas';
-import { assertSchemaVersions, Databases, ShardingModule, shardingConfig } from '#infra/sharding';
+import { Databases, guardSchemas, ShardingModule, shardingConfig } from '#infra/sharding';
 import { TelemetryModule, telemetryConfig } from '#infra/telemetry';
 import { schemaWindows } from '#migrations';
 
@@ -62,7 +62,7 @@ export async function withProduct<T>(work: (product: INestApplicationContext) =>
     { logger: false, abortOnError: false },
   );
   try {
-    await assertSchemaVersions(product.get(Databases), schemaWindows);
+    await guardSchemas(product.get(Databases), schemaWindows);
     return await work(product);
   } finally {
     await product.close();

@@ -10,12 +10,8 @@ export const shardsStatusCommand: Command = {
   async run(args) {
     const { values } = parsed(args, { json: { type: 'boolean' } }, 0);
     const { shards, moves } = await installationOf(moverOptions());
-    if (values.json === true) {
-      console.log(JSON.stringify({ shards, moves }));
-      return;
-    }
-    for (const shard of shards) console.log(shardLine(shard));
-    for (const move of moves) console.log(moveLine(move));
+    if (values.json === true) console.log(JSON.stringify({ shards, moves }));
+    else for (const line of [...shards.map(shardLine), ...moves.map(moveLine)]) console.log(line);
     if (shards.some(({ error }) => error !== null)) process.exitCode = 1;
   },
 };
@@ -58,17 +54,26 @@ export const rebalanceCommand: Command = {
   async run(args) {
     const { values } = parsed(args, { 'dry-run': { type: 'boolean' } }, 0);
     if (values['dry-run'] !== true) throw new UsageError('only --dry-run: moves are begun one by one');
-    const { moves, before, after } = await rebalancePlan(moverOptions());
+    const { moves, crowded, before, after } = await rebalancePlan(moverOptions(), membersOfOne);
     console.error(
       `the fullest shard has ${before.toFixed(2)} of the mean; after ${moves.length} moves ${after.toFixed(2)}`,
     );
     for (const { tenant, from, to, bytes, why } of moves)
       console.log(`praxis tenants move ${tenant} ${to}  # from ${from}, ${sizeText(bytes)}, ${why}`);
+    for (const { tenant, shardId, rows, to } of crowded)
+      console.log(
+        `# ${tenant} has ${rows} members on ${shardId}, which carries more than the others: ` +
+          (to === null ? 'give it a shard of its own (praxis shards add)' : `praxis tenants move ${tenant} ${to}`),
+      );
   },
 };
 
-function shardLine({ id, state, weight, region, tenants, ...shard }: ShardStatus): string {
-  const known = `${id}  ${state}  weight ${weight}  region ${region}  ${tenants} tenants`;
+/** Beyond this a tenant is worth a look of its own where its shard is busy. */
+const membersOfOne = { table: 'member', rowsMax: 100_000 } as const;
+
+function shardLine({ id, state, weight, region, tenants, txPerS, ...shard }: ShardStatus): string {
+  const rate = txPerS === null ? 'not measured yet' : `${txPerS.toFixed(1)} tx/s`;
+  const known = `${id}  ${state}  weight ${weight}  region ${region}  ${tenants} tenants  ${rate}`;
   if (shard.error !== null) return `${known}  AWAY: ${shard.error}`;
   const replicas = shard.replicas.map(
     ({ name, lagBytes }) => `${name} ${lagBytes === null ? 'AWAY' : `${sizeText(lagBytes)} behind`}`,

@@ -8,7 +8,7 @@ import { type Command, UsageError } from './command.js';
 import { operatorContext, withProduct } from './product.js';
 
 const usage =
-  'tenants create --slug S --name N --plan P --owner-email E [--owner-name N] [--shard shard-1] [--password-stdin]';
+  'tenants create --slug S --name N --plan P --owner-email E [--owner-name N] [--shard shard-1] [--region R] [--password-stdin]';
 const generatedBytes = 18;
 
 /** Prints one line of JSON: the tenant and its owner, with the password where it was generated here. */
@@ -17,19 +17,17 @@ export const tenantsCreateCommand: Command = {
   usage,
   summary: 'a new tenant with its owner; the password is read from stdin or generated and shown once',
   async run(args) {
-    const { slug, name, plan, owner, shardId, fromStdin } = read(args);
+    const { fromStdin, owner, ...wanted } = read(args);
     const given = fromStdin ? (await readAll(process.stdin)).trim() : undefined;
     const password = given ?? randomBytes(generatedBytes).toString('base64url');
     await withProduct(async (product) => {
-      const tenant = await product
-        .get(Sharding)
-        .tenants.create({ slug, name, plan, ...(shardId === undefined ? {} : { shardId }) });
+      const tenant = await product.get(Sharding).tenants.create(wanted);
       const user = await product
         .get(Users)
         .createOwner(operatorContext(tenant, 'tenants create'), { ...owner, password });
-      const { id, shardId: shard, plan: granted } = tenant;
+      const { id, slug, shardId: shard, plan } = tenant;
       const shown = given === undefined ? { password } : {};
-      console.log(JSON.stringify({ tenantId: id, slug, plan: granted, shard, ownerId: user.id, ...shown }));
+      console.log(JSON.stringify({ tenantId: id, slug, plan, shard, ownerId: user.id, ...shown }));
     });
   },
 };
@@ -53,7 +51,8 @@ function read(args: readonly string[]) {
     name: required('name'),
     plan: plan satisfies Plan,
     owner,
-    shardId: values.shard,
+    ...(values.shard === undefined ? {} : { shardId: values.shard }),
+    ...(values.region === undefined ? {} : { region: values.region }),
     fromStdin: values['password-stdin'] === true,
   };
 }
@@ -68,6 +67,7 @@ function parse(args: readonly string[]) {
         name: text,
         plan: text,
         shard: text,
+        region: text,
         'owner-email': text,
         'owner-name': text,
         'password-stdin': { type: 'boolean' },

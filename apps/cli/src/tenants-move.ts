@@ -12,6 +12,7 @@ import {
 } from '#infra/sharding';
 import { operatorConfig } from './cli.config.js';
 import { type Command, UsageError } from './command.js';
+import { tellingProcesses } from './telling.js';
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
@@ -45,7 +46,9 @@ export const tenantsMoveCommand: Command = {
       return;
     }
     const signal = stoppedByTerminal();
-    const outcome = await moveTenant(moverOptions({ keepMs, patienceMs, signal }), { tenant, shardId });
+    const outcome = await tellingProcesses((told) =>
+      moveTenant(moverOptions({ keepMs, patienceMs, signal, told }), { tenant, shardId }),
+    );
     console.log(JSON.stringify({ ...outcome, keepUntil: toDate(outcome.keepUntil).toISOString() }));
   },
 };

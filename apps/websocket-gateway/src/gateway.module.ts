@@ -9,6 +9,7 @@ import { HealthModule } from '#infra/health';
 import { IdentityModule, identityJobs, Sessions } from '#infra/identity';
 import { systemClock } from '#infra/kernel';
 import { Catalogue, QueuesModule } from '#infra/queues';
+import { quotaFacts } from '#infra/quotas';
 import { FactFeed, FactLog, RealtimeModule } from '#infra/realtime';
 import { RedisConnections, RedisModule } from '#infra/redis';
 import { Sharding, ShardingModule } from '#infra/sharding';
@@ -29,7 +30,7 @@ import { Listeners } from './sockets/listeners.js';
 import { SocketServer } from './sockets/socket-server.js';
 
 const clock = systemClock;
-const facts = [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts];
+const facts = [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts, ...quotaFacts];
 
 @Module({})
 export class GatewayModule {

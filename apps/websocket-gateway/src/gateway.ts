@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { addRedisCheck, operatorPages, Readiness } from '#infra/health';
 import { type Departure, drain, inFlightMs, type Service } from '#infra/processes';
 import { RedisConnections } from '#infra/redis';
-import { assertSchemaVersions, Databases, directoryName, Sharding } from '#infra/sharding';
+import { Databases, directoryName, guardSchemas, Sharding } from '#infra/sharding';
 import { Log, Metrics, NestLog, type ProcessIdentity } from '#infra/telemetry';
 import { schemaWindows } from '#migrations';
 import { Channels } from './facts/channels.js';
@@ -51,7 +51,7 @@ export class GatewayProcess implements Service {
     const app = await NestFactory.create(module, front, options);
     const gateway = new GatewayProcess(app, front, settings);
     try {
-      await assertSchemaVersions(app.get(Databases), schemaWindows);
+      await guardSchemas(app.get(Databases), schemaWindows, { app: identity.app, log });
       await gateway.#open();
     } catch (error) {
       await gateway.stop();

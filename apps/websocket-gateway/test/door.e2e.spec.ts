@@ -78,10 +78,10 @@ describe('a gateway that stops', () => {
 
   it('does not start on a schema that it does not know', async () => {
     await fixture.databases.asAdmin(
-      'shard-2',
-      `insert into migrations ("timestamp", name) values (9999999999999, 'Later')`,
+      'directory',
+      `insert into migrations ("timestamp", name, phase) values (9999999999999, 'Later', 'contract')`,
     );
     await expect(fixture.gateway()).rejects.toMatchObject({ code: 'database.schema_outdated' });
-    await fixture.databases.asAdmin('shard-2', `delete from migrations where name = 'Later'`);
+    await fixture.databases.asAdmin('directory', `delete from migrations where name = 'Later'`);
   });
 });

@@ -31,8 +31,9 @@ import { CryptoModule } from '#infra/crypto';
 import { IdentityModule, identityJobs } from '#infra/identity';
 import { newId, systemClock, type TenantContext } from '#infra/kernel';
 import { QueuesModule, type Work } from '#infra/queues';
+import { QuotaOverrides } from '#infra/quotas';
 import { RedisModule } from '#infra/redis';
-import { ShardingModule } from '#infra/sharding';
+import { Sharding, ShardingModule } from '#infra/sharding';
 import { type Log, TelemetryModule } from '#infra/telemetry';
 import type { LocalDate } from '#infra/time';
 import type { Settings } from '../src/settings.js';
@@ -79,6 +80,12 @@ export class Field {
 
   close(): Promise<void> {
     return this.app.close();
+  }
+
+  /** The next location is the last that the tenant may have. */
+  async lastLocation(ctx: TenantContext): Promise<void> {
+    const { slug } = await this.app.get(Sharding).tenants.byId(ctx.tenant.id);
+    await this.app.get(QuotaOverrides).set(ctx, slug, 'locations', 1);
   }
 
   /** Booked, moved and cancelled. */

@@ -11,6 +11,7 @@ import { Ed25519Key } from '#infra/crypto';
 import { AccessTokens, createIdentity, type Identity, identityJobs, type StaffRole } from '#infra/identity';
 import { type Context, newId, type SessionId, systemClock, type TenantContext, type UserId } from '#infra/kernel';
 import { Catalogue, defineFact, FactRelay, Nudge, Outbox, type OutboxEntry, QueueMetrics } from '#infra/queues';
+import { Quotas, quotaFacts } from '#infra/quotas';
 import { FactLog } from '#infra/realtime';
 import { createLog, type Log, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
@@ -35,7 +36,13 @@ const bulky = defineFact({
 });
 
 /** The closed catalogue of the product. */
-export const domainFacts = [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts];
+export const domainFacts = [
+  ...appointmentFacts,
+  ...memberFacts,
+  ...patientFacts,
+  ...reconciliationFacts,
+  ...quotaFacts,
+];
 
 const identityOfProcess = { app: 'websocket-gateway', version: '0' };
 const password = 'seven otters left early';
@@ -74,7 +81,9 @@ export class GatewayFixture {
     this.outbox = new Outbox(catalogue, new Nudge(redis, log), systemClock);
     const config = this.settings().identity;
     const { outbox } = this;
-    this.identity = createIdentity({ config, clock: systemClock, sharding, crypto, audit, outbox, root, metrics });
+    const clock = systemClock;
+    const quotas = new Quotas({ sharding, clock, log, metrics });
+    this.identity = createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas });
     const sink = new FactLog({ redis, sharding, catalogue, log, metrics });
     const queueMetrics = new QueueMetrics(metrics);
     const poll = { relayPollMs: 60_000 };

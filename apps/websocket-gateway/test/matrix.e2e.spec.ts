@@ -80,6 +80,7 @@ describe('the matrix of facts, roles and tenants', () => {
       patient: 'patients.read',
       statement: 'reconciliation.read',
       run: 'reconciliation.read',
+      quota: 'quotas.read',
     });
     expect([...harbour.clients.keys()]).toEqual(roles);
     for (const fact of facts) expect(roles.filter((role) => mayHear(role, fact)).length).toBeGreaterThan(0);

@@ -36,6 +36,7 @@ beforeAll(async () => {
   owner = await fixture.owner();
   for (const gateway of gateways) clients.push(await fixture.listen(gateway, owner));
   const { ctx } = owner;
+  await field.lastLocation(ctx);
   await field.visit(ctx, planted);
   await field.patient(ctx, planted);
   await field.member(ctx, planted);

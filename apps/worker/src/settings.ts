@@ -1,3 +1,4 @@
+import { cacheConfig } from '#infra/cache';
 import { parseConfig } from '#infra/config';
 import { cryptoConfig } from '#infra/crypto';
 import { identityConfig } from '#infra/identity';
@@ -18,6 +19,7 @@ export const workerSlices = {
   redis: redisConfig,
   database: databaseConfig,
   sharding: shardingConfig,
+  cache: cacheConfig,
   queues: queuesConfig,
   identity: identityConfig,
 };

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
 import { appointmentFacts } from '#domain/appointments';
-import { memberFacts } from '#domain/members';
+import { MembersModule, MembersService, memberFacts, memberJobs } from '#domain/members';
 import { patientFacts } from '#domain/patients';
 import {
   Reconciler,
@@ -10,6 +10,7 @@ import {
   StatementIngest,
 } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
+import { CacheModule, Warmth } from '#infra/cache';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule, Readiness } from '#infra/health';
 import { Identity, IdentityModule, identityJobs } from '#infra/identity';
@@ -26,18 +27,22 @@ import {
   Relay,
   Workers,
 } from '#infra/queues';
+import { QuotaRecount, QuotasModule, quotaFacts } from '#infra/quotas';
 import { FactLog, RealtimeModule } from '#infra/realtime';
 import { RedisConnections, RedisModule } from '#infra/redis';
 import { Sharding, ShardingModule } from '#infra/sharding';
 import { Log, Metrics, type ProcessIdentity, TelemetryModule } from '#infra/telemetry';
+import { cacheProcessors, cacheWarm } from './cache-warm/cache-warm.js';
 import { hygieneSchedules } from './hygiene/sweeps.js';
 import { letterProcessors } from './identity/letters.processors.js';
 import { FolderMailer } from './mail/folder-mailer.js';
 import { Mailer } from './mail/mailer.js';
 import { SmtpMailer } from './mail/smtp-mailer.js';
 import { OperatorDoor } from './operator-door.js';
+import { quotaSchedule } from './quota-recount.js';
 import { reconciliationProcessors } from './reconciliation/reconciliation.processors.js';
 import type { Settings } from './settings.js';
+import { shardLoadSchedule } from './shard-load.js';
 import type { WorkerConfig } from './worker.config.js';
 
 const processorsToken = Symbol('what does each job');
@@ -54,13 +59,16 @@ export class WorkerModule {
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
         QueuesModule.forRoot({
-          jobs: [...identityJobs, ...reconciliationJobs],
-          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
+          jobs: [...identityJobs, ...memberJobs, ...reconciliationJobs],
+          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts, ...quotaFacts],
         }),
         RealtimeModule.forRoot(),
         AuditModule,
+        CacheModule.forRoot(settings.cache),
         HealthModule.forRoot(),
         IdentityModule.forRoot(settings.identity),
+        QuotasModule,
+        MembersModule,
         ReconciliationModule,
       ],
       providers: [...carrying(settings), ...working(settings), operatorDoor(settings)],
@@ -95,9 +103,10 @@ const working = ({ worker, queues: config }: Settings): Provider[] => [
   { provide: Mailer, useFactory: () => mailerOf(worker) },
   {
     provide: processorsToken,
-    inject: [Identity, Mailer, StatementIngest, Reconciler],
-    useFactory: (identity: Identity, mailer: Mailer, ingest: StatementIngest, reconciler: Reconciler) => [
+    inject: [Identity, Mailer, StatementIngest, Reconciler, MembersService],
+    useFactory: (...[identity, mailer, ingest, reconciler, members]: ProcessorNeeds) => [
       ...letterProcessors(identity, mailer),
+      ...cacheProcessors(members),
       ...reconciliationProcessors(ingest, reconciler),
     ],
   },
@@ -111,9 +120,11 @@ const working = ({ worker, queues: config }: Settings): Provider[] => [
   },
   {
     provide: Workers,
-    inject: [BullQueues, JobRunner, Sharding, Identity, Log],
-    useFactory: (queues: BullQueues, runner: JobRunner, sharding: Sharding, identity: Identity, log: Log) => {
-      const schedules = hygieneSchedules({ sharding, identity, clock: systemClock, log });
+    inject: [BullQueues, JobRunner, Sharding, Identity, Log, Warmth, QuotaRecount],
+    useFactory: (...[queues, runner, sharding, identity, log, warmth, recount]: WorkersNeeds) => {
+      const hygiene = hygieneSchedules({ sharding, identity, clock: systemClock, log });
+      const others = [cacheWarm(warmth), shardLoadSchedule(sharding, systemClock), quotaSchedule(recount)];
+      const schedules = [...hygiene, ...others];
       return new Workers({ queues, runner, schedules, config, log });
     },
   },
@@ -125,6 +136,8 @@ const operatorDoor = ({ worker: { port, host } }: Settings): Provider => ({
   useFactory: (readiness: Readiness, metrics: Metrics) => new OperatorDoor({ readiness, metrics, port, host }),
 });
 
+type ProcessorNeeds = [Identity, Mailer, StatementIngest, Reconciler, MembersService];
+type WorkersNeeds = [BullQueues, JobRunner, Sharding, Identity, Log, Warmth, QuotaRecount];
 type RunnerNeeds = [Sharding, Catalogue, readonly Processor[], Log, QueueMetrics];
 
 function mailerOf({ smtpUrl, mailFolder, mailFrom }: WorkerConfig): Mailer {

@@ -4,7 +4,7 @@ import { addDatabaseChecks, addRedisCheck, Readiness } from '#infra/health';
 import { type Departure, drain, inFlightMaxMs, type Service } from '#infra/processes';
 import { BullQueues, FactRelay, onNudge, Relay, Workers } from '#infra/queues';
 import { RedisConnections } from '#infra/redis';
-import { assertSchemaVersions, Databases, Sharding } from '#infra/sharding';
+import { Databases, guardSchemas, Sharding } from '#infra/sharding';
 import { Log, Metrics, NestLog, type ProcessIdentity } from '#infra/telemetry';
 import { schemaWindows } from '#migrations';
 import { Mailer } from './mail/mailer.js';
@@ -36,7 +36,7 @@ export class WorkerProcess implements Service {
     const worker = new WorkerProcess(app);
     try {
       await app.get(RedisConnections).assertQueuePolicy();
-      await assertSchemaVersions(app.get(Databases), schemaWindows);
+      await guardSchemas(app.get(Databases), schemaWindows, { app: identity.app, log });
       await worker.#open();
     } catch (error) {
       await worker.stop();

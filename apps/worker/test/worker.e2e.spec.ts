@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createIdentity, type Identity, identityJobs } from '#infra/identity';
 import { newId, systemClock, type TenantContext, toDate } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, type Log, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
 import { readSettings, type Settings } from '../src/settings.js';
@@ -39,7 +40,9 @@ beforeAll(async () => {
   const outbox = new Outbox(new Catalogue({ jobs: identityJobs }), new Nudge(redis, log), systemClock);
   const config = settings.identity;
   const metrics = new Metrics();
-  identity = createIdentity({ config, clock: systemClock, sharding, crypto, audit, outbox, root, metrics });
+  const clock = systemClock;
+  const quotas = new Quotas({ sharding, clock, log, metrics });
+  identity = createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas });
 });
 beforeEach(async () => {
   await databases.redis.get('queues').flushdb();
@@ -148,9 +151,12 @@ describe('a worker', () => {
   });
 
   it('does not start on a schema that it does not know', async () => {
-    await databases.asAdmin('shard-2', `insert into migrations ("timestamp", name) values (9999999999999, 'Later')`);
+    await databases.asAdmin(
+      'directory',
+      `insert into migrations ("timestamp", name, phase) values (9999999999999, 'Later', 'contract')`,
+    );
     await expect(start()).rejects.toMatchObject({ code: 'database.schema_outdated' });
-    await databases.asAdmin('shard-2', `delete from migrations where name = 'Later'`);
+    await databases.asAdmin('directory', `delete from migrations where name = 'Later'`);
   });
 
   it('forgets in batches what nobody needs any more, and nothing else', async () => {

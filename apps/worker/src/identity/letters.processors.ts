@@ -6,15 +6,15 @@ import {
   sendInvitation,
   sendPasswordReset,
 } from '#infra/identity';
-import type { TenantContext } from '#infra/kernel';
-import { type Processor, processorFor, type Work } from '#infra/queues';
-import type { Mailer } from '../mail/mailer.js';
+import { isAppError, type TenantContext } from '#infra/kernel';
+import { Postponed, type Processor, processorFor, type Work } from '#infra/queues';
+import type { Mail, Mailer } from '../mail/mailer.js';
 
 /** Mails of identity. The job's id is the mail's, so that one sent twice is recognisable as the same. */
 export function letterProcessors(identity: Identity, mailer: Mailer): readonly Processor[] {
   const send = async (ctx: TenantContext, kind: MailedKind, id: string, work: Work): Promise<void> => {
     const letter = await identity.mail(ctx, kind, id as InvitationId | PasswordResetId);
-    if (letter) await mailer.send({ id: work.id, ...letter });
+    if (letter) await handOver(mailer, { id: work.id, ...letter });
   };
   return [
     processorFor(sendInvitation, (ctx, { invitationId }, work) => send(ctx, 'invitation', invitationId, work)),
@@ -22,4 +22,13 @@ export function letterProcessors(identity: Identity, mailer: Mailer): readonly P
       send(ctx, 'password_reset', passwordResetId, work),
     ),
   ];
+}
+
+/** While the mail server is left alone, nothing is held against the mail. */
+async function handOver(mailer: Mailer, mail: Mail): Promise<void> {
+  try {
+    await mailer.send(mail);
+  } catch (error) {
+    throw isAppError(error, 'mail.not_tried') ? new Postponed(error) : error;
+  }
 }

@@ -33,6 +33,9 @@ export class FolderMailer extends Mailer {
     }
   }
 
+  /** Each mail finds out for itself. */
+  async check(): Promise<void> {}
+
   close(): void {
     this.#transport.close();
   }

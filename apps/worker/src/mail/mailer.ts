@@ -8,9 +8,12 @@ export interface Mail {
 
 /**
  * Hands a mail on. Resolves when it has been accepted. Sent again under the same id it is recognisable as the same
- * mail. Throws mail.unavailable where another try may help and mail.refused where none will.
+ * mail. Throws mail.unavailable where another try may help, mail.refused where none will, and mail.not_tried, with when
+ * to come back, where the way is known to be closed: then nothing was sent.
  */
 export abstract class Mailer {
   abstract send(mail: Mail): Promise<void>;
+  /** Throws mail.not_tried while the way is known to be closed. */
+  abstract check(): Promise<void>;
   abstract close(): void;
 }

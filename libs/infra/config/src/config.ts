@@ -1,23 +1,12 @@
 import { readFileSync } from 'node:fs';
+import type { Environment, Slice, Values, Variables } from './slice.js';
+import { unknownNames } from './unknown-names.js';
 import type { Variable } from './variable.js';
-
-export type Variables = Readonly<Record<string, Variable<unknown>>>;
-export type Values<V extends Variables> = { readonly [K in keyof V]: V[K] extends Variable<infer T> ? T : never };
-
-/** What one lib needs from the environment. Apps compose the slices that they use. */
-export interface Slice<V extends Variables> {
-  readonly title: string;
-  readonly variables: V;
-  /** Checks between this slice's own values; each returned sentence names the variables concerned. */
-  check?(values: Values<V>): readonly string[];
-}
 
 type Slices = Readonly<Record<string, Slice<Variables>>>;
 export type Config<S extends Slices> = {
   readonly [K in keyof S]: S[K] extends Slice<infer V> ? Values<V> : never;
 };
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Every mistake in the environment at once, each line naming its variable and never a secret's value. */
 export class ConfigError extends Error {
@@ -27,26 +16,34 @@ export class ConfigError extends Error {
   }
 }
 
-export const slice = <const V extends Variables>(
-  title: string,
-  variables: V,
-  check?: (values: Values<V>) => readonly string[],
-): Slice<V> => ({ title, variables, ...(check ? { check } : {}) });
-
 /** Reads, validates and freezes; throws one ConfigError that lists all mistakes. */
 export function parseConfig<S extends Slices>(slices: S, environment: Environment = process.env): Config<S> {
   const mistakes: string[] = [];
   const config: Record<string, unknown> = {};
+  mistakes.push(...unknownNames(Object.values(slices), environment));
   for (const [name, s] of Object.entries(slices)) {
+    const given = withDerived(s, environment);
     const before = mistakes.length;
     const values: Record<string, unknown> = {};
     for (const [key, v] of Object.entries(s.variables))
-      values[key] = v.familyMax ? readFamily(v, environment, mistakes) : readVariable(v, environment, mistakes);
+      values[key] = v.familyMax ? readFamily(v, given, mistakes) : readVariable(v, given, mistakes);
     if (mistakes.length === before && s.check) mistakes.push(...s.check(values as Values<Variables>));
     config[name] = Object.freeze(values);
   }
   if (mistakes.length > 0) throw new ConfigError(mistakes);
   return Object.freeze(config) as Config<S>;
+}
+
+function withDerived(s: Slice<Variables>, environment: Environment): Environment {
+  if (!s.derive) return environment;
+  const secrets = new Set(
+    Object.values(s.variables)
+      .filter(({ secret }) => secret)
+      .map(({ env }) => env),
+  );
+  const read = (name: string) => findText({ env: name, aliases: [], secret: secrets.has(name) }, environment, [])?.text;
+  const derived = Object.entries(s.derive(read)).filter(([name]) => read(name) === undefined);
+  return { ...environment, ...Object.fromEntries(derived) };
 }
 
 function readVariable(v: Variable<unknown>, environment: Environment, mistakes: string[]): unknown {
@@ -73,7 +70,11 @@ function readFamily(v: Variable<unknown>, environment: Environment, mistakes: st
   return values;
 }
 
-function findText(v: Variable<unknown>, environment: Environment, mistakes: string[]) {
+function findText(
+  v: Pick<Variable<unknown>, 'env' | 'aliases' | 'secret'>,
+  environment: Environment,
+  mistakes: string[],
+) {
   for (const name of [v.env, ...v.aliases]) {
     const direct = environment[name];
     if (direct !== undefined && direct !== '') return { name, text: direct };

@@ -1,5 +1,5 @@
-import type { Slice, Variables } from './config.js';
 import { Secret } from './secret.js';
+import type { Slice, Variables } from './slice.js';
 import type { Variable } from './variable.js';
 
 type Documented = readonly Slice<Variables>[];

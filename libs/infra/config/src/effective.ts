@@ -1,5 +1,6 @@
-import type { Config, Slice, Variables } from './config.js';
+import type { Config } from './config.js';
 import { Secret } from './secret.js';
+import type { Slice, Variables } from './slice.js';
 import type { Variable } from './variable.js';
 
 type Slices = Readonly<Record<string, Slice<Variables>>>;

@@ -1,7 +1,8 @@
-export { type Config, ConfigError, parseConfig, type Slice, slice, type Values, type Variables } from './config.js';
+export { type Config, ConfigError, parseConfig } from './config.js';
 export { configMarkdown, envExample } from './document.js';
 export { effectiveConfig } from './effective.js';
 export { Secret } from './secret.js';
+export { type Environment, type Slice, slice, type Values, type Variables } from './slice.js';
 export {
   choice,
   family,

@@ -1,4 +1,4 @@
-import { FixedClock } from '#infra/kernel';
+import { defineErrors, FixedClock } from '#infra/kernel';
 import { type CheckStatus, checkDeadlineMs, Readiness } from './readiness.js';
 
 const started = (clock = new FixedClock(0)) => {
@@ -41,6 +41,22 @@ describe('readiness', () => {
     const { status, checks } = await readiness.report();
     expect(status).toBe('down');
     expect(checks.stuck?.latencyMs).toBeGreaterThanOrEqual(checkDeadlineMs - 5);
+  });
+
+  it('tells the code of a failure of ours, of its first cause, and nothing of any other', async () => {
+    const fail = defineErrors({
+      'shard.unavailable': { kind: 'unavailable', public: 'Away.' },
+      'database.schema_outdated': { kind: 'internal', public: 'Not ready.' },
+    });
+    const readiness = started();
+    const failing = (name: string, error: unknown) =>
+      readiness.add({ name, critical: false, run: () => Promise.reject(error) });
+    failing('ours', fail('shard.unavailable', { cause: new Error('10.0.0.7 refused') }));
+    failing('caused', fail('shard.unavailable', { cause: fail('database.schema_outdated') }));
+    failing('theirs', new Error('10.0.0.7 refused'));
+    const { ours, caused, theirs } = (await readiness.report()).checks;
+    expect([ours?.code, caused?.code]).toEqual(['shard.unavailable', 'database.schema_outdated']);
+    expect(theirs).toEqual({ status: 'down', latencyMs: expect.any(Number) });
   });
 
   it('asks at most once a second however many probes come, and then asks again', async () => {

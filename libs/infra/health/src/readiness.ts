@@ -1,4 +1,4 @@
-import { type Clock, type Instant, monotonicMs } from '#infra/kernel';
+import { type Clock, type Instant, isAppError, monotonicMs } from '#infra/kernel';
 
 export type CheckStatus = 'up' | 'degraded' | 'down';
 
@@ -13,6 +13,8 @@ export interface Check {
 export interface CheckReport {
   readonly status: CheckStatus;
   readonly latencyMs: number;
+  /** Of the failure where it is one of ours: `database.unreachable`, `database.schema_outdated` … */
+  readonly code?: string;
 }
 
 export interface HealthReport {
@@ -77,27 +79,38 @@ export class Readiness {
   }
 
   async #runAll(): Promise<Readonly<Record<string, CheckReport>>> {
-    const reports = await Promise.all(
-      [...this.#checks.values()].map(async (c) => [c.name, await runCheck(c)] as const),
-    );
+    const reports = await Promise.all([...this.#checks.values()].map(async (c) => [c.name, await judge(c)] as const));
     return Object.fromEntries(reports);
   }
 }
 
 /** What a check says within 500 ms; what it throws, and silence, mean down. */
-export async function runCheck(check: Check): Promise<CheckReport> {
+export async function runCheck(check: Check): Promise<Pick<CheckReport, 'status' | 'latencyMs'>> {
+  const { status, latencyMs } = await judge(check);
+  return { status, latencyMs };
+}
+
+async function judge(check: Check): Promise<CheckReport> {
   const startedAt = monotonicMs();
   let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<CheckStatus>((resolve) => {
-    timer = setTimeout(() => resolve('down'), checkDeadlineMs);
+  const late = new Promise<Verdict>((resolve) => {
+    timer = setTimeout(() => resolve({ status: 'down' }), checkDeadlineMs);
   });
   const asked = Promise.resolve()
     .then(check.run)
     .then(
-      (status) => status ?? 'up',
-      (): CheckStatus => 'down',
+      (status): Verdict => ({ status: status ?? 'up' }),
+      (error: unknown): Verdict => ({ status: 'down', ...codeOf(error) }),
     );
-  const status = await Promise.race([asked, late]);
+  const { status, ...code } = await Promise.race([asked, late]);
   clearTimeout(timer);
-  return { status, latencyMs: Math.round(monotonicMs() - startedAt) };
+  return { status, latencyMs: Math.round(monotonicMs() - startedAt), ...code };
+}
+
+type Verdict = Pick<CheckReport, 'status' | 'code'>;
+
+/** The first cause that is one of ours says most. */
+function codeOf(error: unknown): Pick<CheckReport, 'code'> {
+  if (!isAppError(error)) return {};
+  return isAppError(error.cause) ? codeOf(error.cause) : { code: error.code };
 }

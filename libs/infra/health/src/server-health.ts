@@ -8,6 +8,8 @@ export interface DatabaseHealth {
   /** `primary`, `replica-1` … */
   readonly role: string;
   readonly status: CheckStatus;
+  /** `open`: it does not answer, requests to it are refused at once, and it is probed each second. */
+  readonly breaker: DatabaseNode['breaker'];
   readonly latencyMs: number;
   /** Null for a primary, and where nobody knows. */
   readonly lagMs: number | null;
@@ -56,7 +58,7 @@ export class ServerHealth {
   }
 }
 
-async function databaseHealth({ database, role, connections, queries, replica, ask }: DatabaseNode) {
+async function databaseHealth({ database, role, breaker, connections, queries, replica, ask }: DatabaseNode) {
   const run = async (): Promise<CheckStatus> => {
     await ask();
     return replica === null || replica.inRotation ? 'up' : 'degraded';
@@ -66,6 +68,7 @@ async function databaseHealth({ database, role, connections, queries, replica, a
     name: database,
     role,
     ...(await runCheck({ name: `${database} ${role}`, critical: false, run })),
+    breaker,
     lagMs: replica?.lagMs !== undefined && Number.isFinite(replica.lagMs) ? replica.lagMs : null,
     totalConnections: total,
     activeConnections: total - idle,

@@ -43,6 +43,8 @@ export interface SeenWrite {
   readonly position: bigint;
   /** The server’s identifier and timeline: positions of another lineage cannot be compared. */
   readonly lineage: string;
+  /** True: longer ago than a replica in rotation may lag, so that it matters only where its position can be compared. */
+  readonly old?: boolean;
 }
 
 /**

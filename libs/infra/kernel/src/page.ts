@@ -6,9 +6,11 @@ export interface Page<Item, Key> {
 }
 
 export interface PageRequest<Key> {
-  /** 1…100 */
+  /** 1…1,000 */
   readonly limit: number;
   readonly after: Key | null;
+  /** Rows to pass over after that: pages by number. 0…10,000; none unless said. */
+  readonly skip?: number;
 }
 
 /** Repositories fetch `limit + 1` rows; this cuts the spare one off and turns it into `next`. */

@@ -4,6 +4,7 @@ import { parseConfig } from '#infra/config';
 import { createIdentity, identityConfig, identityJobs } from '#infra/identity';
 import { newId, systemClock } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, Metrics } from '#infra/telemetry';
 import { CompiledProduct, findPort, isAlive, openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
 import { RunningProgram, SteadyClients } from './running-program.js';
@@ -54,7 +55,9 @@ async function loginAsOwner(): Promise<string> {
   const log = createLog({ level: 'silent', service: 'test' }, { app: 'test' });
   const outbox = new Outbox(new Catalogue({ jobs: identityJobs }), new Nudge(redis, log), systemClock);
   const { it: config } = parseConfig({ it: identityConfig }, { ...databases.env, TOKEN_SIGNING_KEY: signingKey });
-  const parts = { config, clock: systemClock, sharding, crypto, audit, outbox, root, metrics: new Metrics() };
+  const [clock, metrics] = [systemClock, new Metrics()];
+  const quotas = new Quotas({ sharding, clock, log, metrics });
+  const parts = { config, clock, sharding, crypto, audit, outbox, root, metrics, quotas };
   await createIdentity(parts).users.createOwner(ctx, { email, displayName: 'Owner', password });
   await api.until(() => api.alive(listening).length === 4, 120_000);
   const answer = await send('POST', '/api/v1/auth/login', { tenant: slug, email, password });

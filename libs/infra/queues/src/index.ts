@@ -11,6 +11,7 @@ export {
   type QueueName,
   type Room,
 } from './catalogue.js';
+export { type DeadJob, type DeadJobsPage, deadJobsMax, listDeadJobs } from './dead-jobs.js';
 export { FactRelay } from './fact-relay.js';
 export { type FactRow, FactsRepository } from './facts.repository.js';
 export { JobRunner } from './job-runner.js';
@@ -23,5 +24,5 @@ export { type QueuesConfig, queuesConfig } from './queues.config.js';
 export { QueueMetrics } from './queues.metrics.js';
 export { QueuesModule } from './queues.module.js';
 export { Relay } from './relay.js';
-export { failureCode, mayRetry } from './retry.js';
+export { failureCode, mayRetry, Postponed } from './retry.js';
 export { Workers } from './workers.js';

@@ -14,15 +14,15 @@ import { OutboxRepository, type StoredJob } from './outbox.repository.js';
 import type { Processor, Schedule, Work } from './processor.js';
 import { fail } from './queues.errors.js';
 import type { QueueMetrics } from './queues.metrics.js';
-import { failureCode, mayRetry, retryAfterMsOf } from './retry.js';
+import { failureCode, mayRetry, Postponed, postponedMaxMs, retryAfterMsOf } from './retry.js';
 
 /**
  * `repeated`: an earlier delivery had finished it. `discarded`: no outbox row stands behind it. `retry`: not yet.
- * `dead`: never; the row stays, with the failure's code, until an operator decides.
+ * `postponed`: not begun, and no attempt used up. `dead`: never; the row stays, with the failure's code, until an operator decides.
  */
 export type Verdict =
   | { readonly end: 'done' | 'repeated' | 'discarded' }
-  | { readonly end: 'retry' | 'dead'; readonly code: string; readonly retryAfterMs: number };
+  | { readonly end: 'retry' | 'postponed' | 'dead'; readonly code: string; readonly retryAfterMs: number };
 
 interface Found {
   readonly ctx: TenantContext;
@@ -129,7 +129,16 @@ export class JobRunner {
     }
   }
 
-  async #failed({ ctx, database, processor }: Found, delivery: Delivery, error: unknown): Promise<Verdict> {
+  #failed(found: Found, delivery: Delivery, error: unknown): Promise<Verdict> | Verdict {
+    if (!(error instanceof Postponed)) return this.#unsuccessful(found, delivery, error);
+    const late = this.parts.clock.now() - found.row.createdAt > postponedMaxMs;
+    if (late) return this.#unsuccessful(found, delivery, error.cause);
+    const [code, retryAfterMs] = [failureCode(error.cause), retryAfterMsOf(error.cause)];
+    this.parts.log.info('job.postponed', { reason: code, delayMs: retryAfterMs });
+    return { end: 'postponed', code, retryAfterMs };
+  }
+
+  async #unsuccessful({ ctx, database, processor }: Found, delivery: Delivery, error: unknown): Promise<Verdict> {
     const attempt = delivery.failedAttempts + 1;
     const code = failureCode(error);
     if (mayRetry(error) && attempt < processor.job.attempts) {
@@ -160,7 +169,8 @@ export class JobRunner {
       this.parts.metrics.ran(name, 'success', monotonicMs() - startedAt);
       return value;
     } catch (error) {
-      this.parts.metrics.ran(name, 'failure', monotonicMs() - startedAt);
+      const outcome = error instanceof Postponed ? 'postponed' : 'failure';
+      this.parts.metrics.ran(name, outcome, monotonicMs() - startedAt);
       throw error;
     }
   }

@@ -1,5 +1,5 @@
 import { type Instant, type TenantId, toDate } from '#infra/kernel';
-import type { ReadContext, SystemContext, WriteContext } from '#infra/sharding';
+import type { ReadContext, SystemContext, SystemReadContext, WriteContext } from '#infra/sharding';
 
 export interface NewOutboxRow {
   readonly id: string;
@@ -26,6 +26,20 @@ export interface StoredJob {
   readonly payload: unknown;
   readonly requestId: string;
   readonly outcome: 'done' | 'dead' | null;
+  readonly createdAt: Instant;
+}
+
+/** What a job was found dead by: when, to the millisecond, and its id. */
+export interface DeadJobKey {
+  readonly deadAt: Instant;
+  readonly id: string;
+}
+
+export interface DeadRow extends DeadJobKey {
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly attempts: number;
+  readonly errorCode: string | null;
 }
 
 /** Handed over and still not finished after this long: handed over again. Doubles each time up to the longest. */
@@ -44,7 +58,8 @@ export class OutboxRepository {
 
   async find(tx: ReadContext, id: string): Promise<StoredJob | null> {
     const [row] = await tx.db.query<StoredJob>(
-      `select name, payload, request_id as "requestId", outcome from outbox
+      `select name, payload, request_id as "requestId", outcome,
+              (extract(epoch from created_at) * 1000)::float8 as "createdAt" from outbox
         where tenant_id = $1 and id = $2 and kind = 'job'`,
       [tx.tenant.id, id],
     );
@@ -105,6 +120,17 @@ export class OutboxRepository {
     );
   }
 
+  /** Jobs that were given up, newest first. */
+  async dead(system: SystemReadContext, after: DeadJobKey | null, limit: number): Promise<DeadRow[]> {
+    return system.db.query<DeadRow>(
+      `select tenant_id as "tenantId", id, name, attempts, error_code as "errorCode",
+              (extract(epoch from finished_at) * 1000)::float8 as "deadAt" from outbox
+        where outcome = 'dead' and kind = 'job' and (finished_at, id) < ($1, $2)
+        order by finished_at desc, id desc limit $3`,
+      [after === null ? 'infinity' : toDate(after.deadAt), after?.id ?? highestId, limit],
+    );
+  }
+
   /** Jobs that were done before `before`; what is dead stays for the operator, what is not finished stays due. */
   async removeDone(system: SystemContext, before: Instant, limit: number): Promise<number> {
     return system.db.execute(
@@ -116,5 +142,7 @@ export class OutboxRepository {
     );
   }
 }
+
+const highestId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 const keysOf = (jobs: readonly DueJob[]) => [jobs.map((job) => job.tenantId), jobs.map((job) => job.id)] as const;

@@ -25,7 +25,7 @@ export class QueueMetrics {
     );
   }
 
-  ran(job: string, outcome: 'success' | 'failure', durationMs: number): void {
+  ran(job: string, outcome: 'success' | 'failure' | 'postponed', durationMs: number): void {
     this.#duration.observe({ job, outcome }, durationMs / 1_000);
   }
 

@@ -1,6 +1,6 @@
 import { assert, double, integer, property } from 'fast-check';
 import { AppError, errorKinds } from '#infra/kernel';
-import { failureCode, mayRetry, retryAfterMsOf, retryDelayMs, retryMaxMs } from './retry.js';
+import { failureCode, mayRetry, postponeDelayMs, retryAfterMsOf, retryDelayMs, retryMaxMs } from './retry.js';
 
 describe('retrying', () => {
   it('waits 1, 2, 4, 8 s in the middle of the jitter', () => {
@@ -22,6 +22,12 @@ describe('retrying', () => {
     );
     expect(retryDelayMs(2, 0)).toBe(1_000);
     expect(retryDelayMs(2, 0.999_999)).toBe(3_000);
+  });
+
+  it('puts off a job until what it waits for may be back, and half as long again at most', () => {
+    expect([0, 0.5, 0.999_999].map((random) => postponeDelayMs(60_000, random))).toEqual([60_000, 75_000, 90_000]);
+    expect(postponeDelayMs(0, 0)).toBe(1_000);
+    expect(postponeDelayMs(retryMaxMs, 0.9)).toBe(retryMaxMs);
   });
 
   it('tries again only what may pass by itself', () => {

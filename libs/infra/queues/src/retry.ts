@@ -44,6 +44,26 @@ export const failureCode = (error: unknown): string => (error instanceof AppErro
 export const retryAfterMsOf = (error: unknown): number =>
   error instanceof AppError ? Math.min(error.options.retryAfterMs ?? 0, retryMaxMs) : 0;
 
+/** A job that is put off for longer, reckoned from when it was asked for, uses up its attempts again. */
+export const postponedMaxMs = 24 * 3_600_000;
+
+/** Delay of a job that was put off: not before what it waits for may be back, and not all of them at once. */
+export function postponeDelayMs(retryAfterMs: number, random: number): number {
+  const step = Math.max(retryAfterMs, retryBaseMs);
+  return Math.round(Math.min(step * (1 + retryJitter * random), retryMaxMs));
+}
+
+/**
+ * Thrown by a processor that could not begin, through no fault of this job: what it needs is known to be away. The job
+ * is done later, when `cause` says, and no attempt is used up.
+ */
+export class Postponed extends Error {
+  override readonly name = 'Postponed';
+  constructor(override readonly cause: AppError) {
+    super(cause.code, { cause });
+  }
+}
+
 /** What a queue is told about a failed attempt: the code alone, since queues keep messages and stacks in Redis. */
 export class RetryLater extends Error {
   override readonly name = 'RetryLater';

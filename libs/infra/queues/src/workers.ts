@@ -1,12 +1,12 @@
-import { type Job, UnrecoverableError, Worker } from 'bullmq';
-import { newId } from '#infra/kernel';
+import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
+import { newId, systemClock } from '#infra/kernel';
 import type { Log } from '#infra/telemetry';
 import type { BullQueues } from './bull-queues.js';
 import { type QueueName, queueNames, queues } from './catalogue.js';
 import type { JobRunner } from './job-runner.js';
 import type { Schedule } from './processor.js';
 import type { QueuesConfig } from './queues.config.js';
-import { failureCode, RetryLater } from './retry.js';
+import { failureCode, postponeDelayMs, RetryLater } from './retry.js';
 
 const scheduleQueue = 'maintenance' satisfies QueueName;
 const scheduleAttempts = 3;
@@ -56,13 +56,13 @@ export class Workers {
   #worker(name: QueueName): Worker {
     const concurrency = queues[name].concurrency === 'one' ? 1 : this.parts.config.concurrency;
     const options = this.parts.queues.workerOptions(name, concurrency);
-    const worker = new Worker(name, (job) => this.#process(job), options);
+    const worker = new Worker(name, (job, token) => this.#process(job, token), options);
     worker.on('error', (error) => this.parts.log.error('queue.failure', { queue: name, error }));
     worker.on('stalled', (jobId) => this.parts.log.warn('job.stalled', { queue: name, jobId }));
     return worker;
   }
 
-  async #process(job: Job): Promise<void> {
+  async #process(job: Job, token: string | undefined): Promise<void> {
     const schedule = job.queueName === scheduleQueue ? this.#schedules.get(job.name) : undefined;
     if (schedule) return this.#runSchedule(schedule);
     const { id = '', name, data, attemptsMade } = job;
@@ -70,6 +70,11 @@ export class Workers {
       this.parts.log.error('job.unresolved', { job: name, jobId: id, error });
       throw new RetryLater(failureCode(error), 0);
     });
+    if (verdict.end === 'postponed') {
+      // Queues reckon the delay from the system's clock.
+      await job.moveToDelayed(systemClock.now() + postponeDelayMs(verdict.retryAfterMs, Math.random()), token);
+      throw new DelayedError();
+    }
     if (verdict.end === 'retry') throw new RetryLater(verdict.code, verdict.retryAfterMs);
     if (verdict.end === 'dead') throw new UnrecoverableError(verdict.code);
   }

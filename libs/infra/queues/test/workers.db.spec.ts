@@ -4,6 +4,8 @@ import { AppError, newId, type TenantContext } from '#infra/kernel';
 import { waitUntil } from '#infra/testing';
 import type { Schedule } from '../src/processor.js';
 import { queuesConfig } from '../src/queues.config.js';
+import { defaultAttempts } from '../src/catalogue.js';
+import { Postponed, postponedMaxMs } from '../src/retry.js';
 import { QueueRig, type Run, wash, washed } from './queue-rig.js';
 
 let rig: QueueRig;
@@ -105,6 +107,30 @@ describe('a job', () => {
     const job = await queue().getJob(row!.id);
     expect(job).toMatchObject({ failedReason: 'washer.away', stacktrace: [] });
   }, 60_000);
+
+  it('that cannot begin is put off as often as it takes, and has all its attempts when it can', async () => {
+    await rig.ask(ctx);
+    await rig.relay.pass();
+    const attempts: number[] = [];
+    await rig.work(async (_ctx, _payload, { attempt }) => {
+      attempts.push(attempt);
+      if (attempts.length <= defaultAttempts) throw new Postponed(away);
+      if (attempts.length === defaultAttempts + 1) throw away;
+    });
+    expect(await rig.finished(ctx, 40_000)).toMatchObject([{ outcome: 'done' }]);
+    expect(attempts).toEqual([...Array(defaultAttempts + 1).fill(1), 2]);
+  }, 60_000);
+
+  it('that has been put off for a day uses up its attempts again', async () => {
+    await rig.ask(ctx);
+    const runner = rig.newRunner(() => Promise.reject(new Postponed(away)));
+    const delivery = { ...(await deliveryOf()), failedAttempts: defaultAttempts - 1 };
+    rig.clock.advance(postponedMaxMs);
+    expect(await runner.run(delivery)).toEqual({ end: 'postponed', code: 'washer.away', retryAfterMs: 0 });
+    rig.clock.advance(1);
+    expect(await runner.run(delivery)).toMatchObject({ end: 'dead', code: 'washer.away' });
+    expect(await rig.rows(ctx)).toMatchObject([{ outcome: 'dead', error_code: 'washer.away' }]);
+  });
 
   it('is dead at once where another try cannot help', async () => {
     await rig.ask(ctx);

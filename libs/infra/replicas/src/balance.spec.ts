@@ -12,7 +12,7 @@ const counted = (balancing: Balancing, among: ReturnType<typeof candidates>, tim
 };
 
 describe('the choice of a replica', () => {
-  it('[D-023] gives each of three its third, in turn, whatever they have to do', () => {
+  it('[D-023, D-025] gives each of three its third, in turn, whatever they have to do', () => {
     const [a = 0, b = 0, c = 0] = counted('round-robin', candidates([0, 1], [50, 900], [3, 2]), 100);
     expect(a + b + c).toBe(100);
     for (const count of [a, b, c]) expect(Math.abs(count - 100 / 3)).toBeLessThanOrEqual(1);

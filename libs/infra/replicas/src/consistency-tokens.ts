@@ -24,16 +24,16 @@ export class ConsistencyTokens {
     return `${content}.${this.#mac(tenantId, content).toString('base64url')}`;
   }
 
-  /** What must be seen: nothing any more once it has expired, and 'unknown' of a token that we did not sign for this tenant. */
-  read(tenantId: TenantId, token: string): SeenWrite | 'unknown' | null {
+  /** What must be seen, marked `old` once the token has expired; 'unknown' of one that we did not sign for this tenant. */
+  read(tenantId: TenantId, token: string): SeenWrite | 'unknown' {
     const [, expires, database, position, lineage, mac] =
       (token.length <= consistencyTokenMaxChars ? form.exec(token) : null) ?? [];
     if (!expires || !database || !position || !lineage || !mac) return 'unknown';
     const content = [expires, database, position, lineage].join('.');
     const own = this.#mac(tenantId, content);
     if (!timingSafeEqual(own, Buffer.from(mac, 'base64url'))) return 'unknown';
-    if (Number.parseInt(expires, 36) <= this.clock.now()) return null;
-    return { database, position: BigInt(`0x${position}`), lineage };
+    const seen = { database, position: BigInt(`0x${position}`), lineage };
+    return Number.parseInt(expires, 36) <= this.clock.now() ? { ...seen, old: true } : seen;
   }
 
   #mac(tenantId: TenantId, content: string): Buffer {

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { monotonicMs } from '#infra/kernel';
 import { testCluster, waitUntil } from '#infra/testing';
-import { NodePool, type PoolOptions } from './pool.js';
+import { NodePool } from './pool.js';
+import type { PoolOptions } from './pool-settings.js';
 import { primaryPool } from './replicas.config.js';
 
 const options: PoolOptions = {
@@ -65,7 +66,7 @@ describe('a pool of connections', () => {
     expect(await waitUntil(async () => pool.counts().total === 20, patienceMs)).toBe(true);
   });
 
-  it('[A-012] refuses a waiter when the time to acquire is over, as unavailable for now', async () => {
+  it('[A-012, D-026] refuses a waiter when the time to acquire is over, as unavailable for now', async () => {
     const pool = open({ max: 1, acquireTimeoutMs: 500 });
     const [client] = await take(pool, 1);
     const refused = await refusal(pool.connect());
@@ -75,7 +76,7 @@ describe('a pool of connections', () => {
     client?.release();
   });
 
-  it('[A-013] closes a connection above the minimum once it has been idle for the time that is set', async () => {
+  it('[A-013, D-026] closes a connection above the minimum once it has been idle for the time that is set', async () => {
     const pool = open({ min: 1, max: 4, idleTimeoutMs: 1_000 });
     for (const client of await take(pool, 4)) client.release();
     expect(pool.counts().total).toBe(4);
@@ -131,7 +132,7 @@ describe('a pool of connections', () => {
     expect(pool.counts()).toMatchObject({ total: 5, idle: 5 });
   });
 
-  it('[A-010] is warm to its minimum again after its connections have had their uses', async () => {
+  it('[A-010, D-026] is warm to its minimum again after its connections have had their uses', async () => {
     const applicationName = 'warm-spec';
     const pool = open({ ...primaryPool({ poolMin: 3, poolMax: 3 }), applicationName, evictIntervalMs: 200 });
     const watching = open({ max: 1 });
@@ -155,7 +156,7 @@ describe('a pool of connections', () => {
     expect(await waitUntil(replaced, patienceMs)).toBe(true);
   });
 
-  it('[A-014] looks after itself every 5 s: a killed connection is replaced though nobody asks', async () => {
+  it('[A-014, D-026] looks after itself every 5 s: a killed connection is replaced though nobody asks', async () => {
     const pool = open({ min: 2, max: 4 });
     pool.start();
     expect(await waitUntil(async () => pool.counts().idle === 2, patienceMs)).toBe(true);

@@ -2,29 +2,10 @@ import type { Socket } from 'node:net';
 import pg from 'pg';
 import { monotonicMs } from '#infra/kernel';
 import { Breaker, type BreakerState } from './breaker.js';
+import { ConnectionLives, type PoolNews } from './connection-lives.js';
+import { type PoolOptions, settingsOf } from './pool-settings.js';
 import { fail } from './replicas.errors.js';
 import { Turnstile } from './turnstile.js';
-
-/** Dates without a time stay text ('YYYY-MM-DD'): a Date would shift them by the machine's zone. */
-pg.types.setTypeParser(pg.types.builtins.DATE, (text) => text);
-
-export interface PoolOptions {
-  readonly min: number;
-  readonly max: number;
-  readonly acquireTimeoutMs: number;
-  /** Longest time to make a connection; 5 s unless said otherwise. Whoever asked may have given up earlier. */
-  readonly createTimeoutMs?: number;
-  readonly queueLimit: number;
-  readonly idleTimeoutMs: number;
-  /** Time between two looks after the pool; 5 s unless said otherwise. */
-  readonly evictIntervalMs?: number;
-  readonly statementTimeoutMs: number;
-  readonly applicationName: string;
-  /** False where statements go one at a time, so that COPY works; true unless said otherwise. */
-  readonly pipeline?: boolean;
-  /** How long a transaction may stand still between two statements; 10 s unless said otherwise. */
-  readonly idleInTransactionTimeoutMs?: number;
-}
 
 export interface PoolCounts {
   readonly max: number;
@@ -40,16 +21,9 @@ export interface QueryCounts {
   readonly averageQueryTime: number | null;
 }
 
-const usualCreateTimeoutMs = 5_000;
 const usualEvictIntervalMs = 5_000;
-const idleInTransactionTimeoutMs = 10_000;
-const maxUses = 7_500;
-const maxLifetimeS = 1_800;
-const keepAliveInitialDelayMs = 10_000;
 const retryAfterMs = 1_000;
 const unreachableRetryAfterMs = 5_000;
-/** A server that owes an answer for this long after it should have cancelled the statement is taken for dead. */
-const answerGraceMs = 2_000;
 /** Statements without any answer for this long make a server suspect. */
 const quietMs = 2_000;
 const quietCheckMs = 1_000;
@@ -65,9 +39,14 @@ export class NodePool {
   readonly #pool: pg.Pool;
   readonly #turns: Turnstile;
   readonly #breaker: Breaker;
-  readonly #clients = new Set<pg.Client>();
+  readonly #clients: ConnectionLives;
+  /** Connected before the last `renew`. */
+  readonly #outdated = new WeakSet<pg.Client>();
   readonly #timers: NodeJS.Timeout[] = [];
+  /** Hears of every connection from now on. */
+  news: PoolNews | undefined;
   #warming = false;
+  #ending = false;
   #answered = 0;
   #totalMs = 0;
   #owed = 0;
@@ -81,13 +60,16 @@ export class NodePool {
     onBreaker: (state: BreakerState, error?: unknown) => void = () => undefined,
   ) {
     this.#pool = new pg.Pool(settingsOf(url, options));
+    this.#clients = new ConnectionLives(options);
     this.#pool.on('error', onError);
     this.#pool.on('connect', (client) => {
-      this.#clients.add(client);
+      this.#clients.begin(client);
+      this.news?.opened();
       // A connection that dies while it is out tells its holder through the statements; unheard, it would end the process.
-      client.on('error', () => undefined);
+      client.on('error', () => this.#clients.broke(client));
     });
-    this.#pool.on('remove', (client) => this.#clients.delete(client));
+    this.#pool.on('acquire', (client) => this.#clients.used(client));
+    this.#pool.on('remove', (client) => this.news?.closed(this.#clients.end(client, this.#ending)));
     this.#turns = new Turnstile({
       max: options.max,
       queueLimit: options.queueLimit,
@@ -132,12 +114,13 @@ export class NodePool {
    */
   async connect(): Promise<pg.PoolClient> {
     if (this.#breaker.state === 'open') throw unreachable();
-    const endsAt = monotonicMs() + this.options.acquireTimeoutMs;
+    const askedAt = monotonicMs();
+    const endsAt = askedAt + this.options.acquireTimeoutMs;
     const turn = this.#turns.enter();
     if (turn !== undefined) await turn;
     const { idleCount } = this.#pool;
     const opening = this.#pool.connect().then(
-      (client) => this.#handOut(client),
+      (client) => this.#handOut(client, askedAt),
       (error: unknown) => {
         this.#turns.leave();
         if (codeOf(error) !== tooManyConnections) this.#breaker.failed(error);
@@ -145,6 +128,20 @@ export class NodePool {
       },
     );
     return idleCount > 0 ? opening : this.#inTime(opening, endsAt - monotonicMs());
+  }
+
+  /**
+   * The address leads to a server that cannot be the one that is meant: no connection of now is used again, and a probe
+   * decides whether the right one is there.
+   */
+  renew(): void {
+    for (const client of this.#clients.all()) this.#outdated.add(client);
+    for (let left = this.#pool.idleCount; left > 0; left -= 1)
+      this.#pool.connect().then(
+        (idle) => idle.release(this.#outdated.has(idle)),
+        () => undefined,
+      );
+    this.#breaker.suspect();
   }
 
   counts(): PoolCounts {
@@ -177,14 +174,17 @@ export class NodePool {
   async end(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#breaker.end();
+    this.#ending = true;
     await this.#pool.end();
   }
 
-  #handOut(client: pg.PoolClient): pg.PoolClient {
+  #handOut(client: pg.PoolClient, askedAt: number): pg.PoolClient {
     this.#breaker.succeeded();
+    this.news?.acquired(monotonicMs() - askedAt);
     const giveBack = client.release;
     client.release = (broken) => {
-      giveBack.call(client, broken);
+      if (broken) this.#clients.broke(client);
+      giveBack.call(client, broken || this.#outdated.has(client));
       this.#turns.leave();
     };
     return client;
@@ -235,7 +235,8 @@ export class NodePool {
     client.on('error', () => undefined);
     try {
       await client.connect();
-      await client.query('select 1');
+      const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+      if (this.options.writable && rows[0]?.standby) throw new Error('the server is in recovery');
       await client.end();
     } catch (error) {
       streamOf(client).destroy();
@@ -245,7 +246,7 @@ export class NodePool {
 
   /** Whoever holds a connection to a silent server hears at once that it is lost. */
   #cut(): void {
-    for (const client of this.#clients) streamOf(client).destroy();
+    for (const client of this.#clients.all()) streamOf(client).destroy();
   }
 }
 
@@ -255,22 +256,3 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null 
 
 const streamOf = (client: pg.Client): Socket =>
   (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;
-
-function settingsOf(url: string, options: PoolOptions): pg.PoolConfig {
-  return {
-    connectionString: url,
-    pipeline: options.pipeline ?? true,
-    min: options.min,
-    max: options.max,
-    idleTimeoutMillis: options.idleTimeoutMs,
-    connectionTimeoutMillis: options.createTimeoutMs ?? usualCreateTimeoutMs,
-    maxUses,
-    maxLifetimeSeconds: maxLifetimeS,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: keepAliveInitialDelayMs,
-    application_name: options.applicationName,
-    statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + answerGraceMs,
-    idle_in_transaction_session_timeout: options.idleInTransactionTimeoutMs ?? idleInTransactionTimeoutMs,
-  };
-}

@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { FixedClock } from '#infra/kernel';
-import { openTestDatabases, type TestDatabases, testCluster } from '#infra/testing';
-import { NodePool, type PoolOptions } from './pool.js';
+import { openTestDatabases, projectRoot, type TestDatabases, testCluster } from '#infra/testing';
+import { NodePool } from './pool.js';
+import type { PoolOptions } from './pool-settings.js';
 import { ReplicaSet } from './replica-set.js';
 import { WritePositions } from './write-positions.js';
 
@@ -157,6 +160,157 @@ describe('a primary and its replica', () => {
   });
 });
 
+describe('a primary with a heartbeat', () => {
+  const clock = new FixedClock(2_000_000_000_000);
+  let db: TestDatabases;
+  const sets: ReplicaSet[] = [];
+  /** What one process has: pools and a memory of its own. */
+  const newProcess = (multiplier = 1): ReplicaSet => {
+    const [primary, replica] = [db.env.SHARD_1_URL, db.env.SHARD_1_REPLICAS].map((url) =>
+      open(url ?? '', { statementTimeoutMs: 5_000 }),
+    ) as [NodePool, NodePool];
+    const set = new ReplicaSet(primary, [replica], clock, 'power-of-two', multiplier);
+    sets.push(set);
+    return set;
+  };
+  const stateOf = (set: ReplicaSet) => set.counts().replicas[0];
+  /** Polls a second of the clock apart until the replica has replayed a beat of this second and is in rotation. */
+  const caughtUp = async (set: ReplicaSet) => {
+    for (let n = 0; n < 100; n += 1) {
+      clock.advance(1_000);
+      await set.poll();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const [row] = await db.asReadOnly<{ at: Date }>('shard-1', 'select beat_at as at from replica_heartbeat');
+      if (stateOf(set)?.inRotation && row?.at.getTime() === clock.now() && (await hasReplayed(set))) return;
+    }
+    throw new Error('the replica does not catch up');
+  };
+  /** Whether the replica has all that the primary had when this was asked. */
+  const hasReplayed = async (set: ReplicaSet): Promise<boolean> => {
+    const [row] = await db.asAdmin<{ at: string }>('shard-1', 'select pg_current_wal_flush_lsn() as at');
+    const client = await set.replicas[0]?.connect();
+    const answer = await client?.query('select pg_last_wal_replay_lsn() >= $1 as it_has', [row?.at]);
+    client?.release();
+    return answer?.rows[0]?.it_has === true;
+  };
+  const nudge = () => db.asAdmin('shard-1', 'create table nudge (); drop table nudge');
+  beforeAll(async () => {
+    db = await openTestDatabases();
+  });
+  afterEach(() => db.thawReplica());
+  afterAll(async () => {
+    await Promise.all(sets.map((set) => set.end()));
+    await db?.close();
+  });
+
+  it('tells a process that has just begun how old the past is that a replica stands at', async () => {
+    const old = newProcess();
+    await caughtUp(old);
+    await db.freezeReplica();
+    for (let n = 0; n < 3; n += 1) {
+      clock.advance(1_000);
+      await nudge();
+      await old.poll();
+    }
+    const young = newProcess();
+    await young.poll();
+    expect(stateOf(young)).toMatchObject({ lagMs: 3_000, inRotation: false });
+    await young.poll();
+    expect(stateOf(young)?.inRotation).toBe(true);
+    clock.advance(2_001);
+    await young.poll();
+    expect(stateOf(young)?.inRotation).toBe(false);
+    const youngest = newProcess();
+    for (let n = 0; n < 3; n += 1) await youngest.poll();
+    expect(stateOf(youngest)).toMatchObject({ lagMs: 5_001, inRotation: false });
+  });
+
+  it('[E-112] loses a replica that lags more than 5 s within two polls, and somebody is told', async () => {
+    const set = newProcess();
+    await caughtUp(set);
+    await db.freezeReplica();
+    await nudge();
+    for (let n = 0; n < 5; n += 1) {
+      clock.advance(1_000);
+      await set.poll();
+    }
+    expect(stateOf(set)).toMatchObject({ inRotation: true });
+    clock.advance(1_001);
+    for (let n = 0; n < 2; n += 1) await set.poll();
+    expect(stateOf(set)?.lagMs).toBeGreaterThan(5_000);
+    expect(stateOf(set)?.inRotation).toBe(false);
+    const rules = readFileSync(join(projectRoot(), 'deploy/prometheus/rules.yml'), 'utf8');
+    expect(rules).toMatch(/- alert: ReplicaLag\n\s+expr: praxis:replica_lag_seconds > 5\n\s+for: 1m\n/);
+    expect(rules).toMatch(
+      /record: praxis:replica_lag_seconds\n\s+expr: max by \(shard, role\) \(db_replica_lag_seconds\)/,
+    );
+  });
+
+  it('does not make a replica of an idle primary look late, however long nobody wrote', async () => {
+    const set = newProcess();
+    await caughtUp(set);
+    await hasReplayed(set);
+    clock.advance(3_600_000);
+    await set.poll();
+    expect(stateOf(set)).toMatchObject({ lagMs: 0, inRotation: true });
+  });
+
+  it('is written once a second, however many processes ask', async () => {
+    const processes = Array.from({ length: 4 }, () => newProcess());
+    const beats = async () => Number((await db.asAdmin<{ n: string }>('shard-1', counted))[0]?.n);
+    const counted = `select n from beats`;
+    await db.asAdmin(
+      'shard-1',
+      `create table beats (n int); insert into beats values (0); grant update, select on beats to praxis_app;
+       create function count_beat() returns trigger language plpgsql as $$ begin update beats set n = n + 1; return new; end $$;
+       create trigger count_beat after update on replica_heartbeat for each row execute function count_beat()`,
+    );
+    for (let second = 1; second <= 5; second += 1) {
+      clock.advance(1_000);
+      for (let n = 0; n < 3; n += 1) await Promise.all(processes.map((set) => set.poll()));
+      expect(await beats()).toBe(second);
+    }
+    await db.asAdmin('shard-1', 'drop trigger count_beat on replica_heartbeat; drop table beats');
+  });
+
+  it('lets operators keep late replicas in rotation, for one process at its start and for all while they run', async () => {
+    const [usual, generous] = [newProcess(), newProcess(3)];
+    for (const set of [usual, generous]) await caughtUp(set);
+    await caughtUp(usual);
+    await generous.poll();
+    await db.freezeReplica();
+    await nudge();
+    for (const set of [usual, generous]) await set.poll();
+    clock.advance(12_000);
+    for (const set of [usual, generous]) await set.poll();
+    expect([usual, generous].map((set) => stateOf(set)?.inRotation)).toEqual([false, true]);
+    await db.asAdmin('shard-1', 'update replica_heartbeat set lag_multiplier = 10');
+    for (let n = 0; n < 2; n += 1) await usual.poll();
+    expect(stateOf(usual)?.inRotation).toBe(true);
+    await db.asAdmin('shard-1', 'update replica_heartbeat set lag_multiplier = 1');
+    await usual.poll();
+    expect(stateOf(usual)?.inRotation).toBe(false);
+  });
+
+  it('can be without it: then positions alone tell, as in a database that never had one', async () => {
+    await db.asAdmin('shard-1', 'alter table replica_heartbeat rename to gone');
+    const set = newProcess();
+    for (let n = 0; n < 100 && !stateOf(set)?.inRotation; n += 1) {
+      clock.advance(1_000);
+      await set.poll();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(stateOf(set)?.inRotation).toBe(true);
+    await db.freezeReplica();
+    await nudge();
+    await set.poll();
+    clock.advance(5_001);
+    await set.poll();
+    expect(stateOf(set)).toMatchObject({ lagMs: 5_001, inRotation: false });
+    await db.asAdmin('shard-1', 'alter table gone rename to replica_heartbeat');
+  });
+});
+
 describe('three replicas', () => {
   const clock = new FixedClock(1_000_000);
   let set: ReplicaSet;
@@ -184,7 +338,7 @@ describe('three replicas', () => {
     return pools.slice(1).map((pool) => counts.get(pool) ?? 0);
   };
 
-  it('[E-056] take turns, and one that is removed is skipped', async () => {
+  it('[E-056, E-098, D-025] take turns, and one that is removed is skipped', async () => {
     expect(await answeredBy(90)).toEqual([30, 30, 30]);
     const broken = async () => {
       throw new Error('no');

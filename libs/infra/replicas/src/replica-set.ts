@@ -1,14 +1,13 @@
-import type { QueryConfig } from 'pg';
 import { type Clock, monotonicMs } from '#infra/kernel';
 import { type Balancing, choose } from './balance.js';
-import { LagMeter, parseWalPosition, type WalPosition } from './lag.js';
+import { Heartbeat, type PrimaryPulse, type ReplicaPulse } from './heartbeat.js';
+import { LagMeter } from './lag.js';
 import type { NodePool } from './pool.js';
 import { Replica } from './replica.js';
 import { fail } from './replicas.errors.js';
 import { Turnstile } from './turnstile.js';
 
 const pollMs = 1_000;
-const pollTimeoutMs = 2_000;
 const lagMaxMs = 5_000;
 const retryAfterMs = 1_000;
 const lagMaxBytes = 8n * 1024n * 1024n;
@@ -21,19 +20,23 @@ export type ReplicaFailure = 'behind' | 'broken' | 'own';
 /** One primary and its replicas: which replica may answer a read right now. */
 export class ReplicaSet {
   readonly #replicas: readonly Replica[];
-  readonly #meter = new LagMeter();
+  #meter = new LagMeter();
+  readonly #heartbeat: Heartbeat;
+  #pulse: PrimaryPulse | undefined;
   readonly #fallback: Turnstile;
   #timer: NodeJS.Timeout | undefined;
   #polling: Promise<void> | undefined;
   #turn = 0;
-  #lineage: string | null = null;
 
   constructor(
     readonly primary: NodePool,
     readonly replicas: readonly NodePool[],
     private readonly clock: Clock,
     private readonly balancing: Balancing = 'power-of-two',
+    /** By how much more than usual replicas may lag; what the primary's own row says comes on top. */
+    private readonly lagMultiplier = 1,
   ) {
+    this.#heartbeat = new Heartbeat(clock);
     this.#replicas = replicas.map((pool) => new Replica(pool));
     const { max, queueLimit, acquireTimeoutMs } = primary.options;
     this.#fallback = new Turnstile({
@@ -46,7 +49,7 @@ export class ReplicaSet {
 
   /** The primary’s identifier and timeline as the last poll found them; null before. */
   get lineage(): string | null {
-    return this.#lineage;
+    return this.#pulse?.lineage ?? null;
   }
 
   get hasReplicas(): boolean {
@@ -67,14 +70,12 @@ export class ReplicaSet {
 
   /** Measures every replica once. */
   async poll(): Promise<void> {
-    try {
-      // What is flushed can be replayed; the insert position may point past a page header that no record fills yet.
-      const [row] = await ask<{ position: string; lineage: string }>(this.primary, whereTheLogIs);
-      if (row) this.#meter.sample(this.clock.now(), parseWalPosition(row.position));
-      this.#lineage = row?.lineage ?? null;
-    } catch {
-      return; // A primary that does not answer says nothing about its replicas.
-    }
+    const pulse = await this.#heartbeat.ofPrimary(this.primary).catch(() => undefined);
+    if (!pulse) return; // A primary that does not answer says nothing about its replicas.
+    // Positions of another server or timeline cannot be compared.
+    if (this.#pulse && pulse.lineage !== this.#pulse.lineage) this.#meter = new LagMeter();
+    this.#pulse = pulse;
+    this.#meter.sample(this.clock.now(), pulse.position);
     await Promise.all(this.#replicas.map((replica) => this.#judge(replica)));
   }
 
@@ -140,36 +141,23 @@ export class ReplicaSet {
 
   async #judge(replica: Replica): Promise<void> {
     try {
-      const [row] = await ask<{ position: string | null }>(replica.pool, 'select pg_last_wal_replay_lsn() as position');
-      const good = row?.position != null && this.#closeBehind(replica, parseWalPosition(row.position));
-      replica.judge(good, this.clock.now());
+      const pulse = await this.#heartbeat.ofReplica(replica.pool, this.#pulse?.beatAt != null);
+      replica.judge(this.#closeBehind(replica, pulse), this.clock.now());
     } catch {
       replica.lost(this.clock.now());
     }
   }
 
-  #closeBehind(replica: Replica, replayed: WalPosition): boolean {
-    replica.lagMs = this.#meter.lagMs(this.clock.now(), replayed);
-    return replica.lagMs <= lagMaxMs && this.#meter.lagBytes(replayed) <= lagMaxBytes;
+  /**
+   * Two measures, and the smaller one holds: since when this process has seen something that is missing, endless for what
+   * was missing before it began; and how old the newest beat is that was replayed, which says it to a newcomer too.
+   */
+  #closeBehind(replica: Replica, { position, beatAt }: ReplicaPulse): boolean {
+    if (position === null) return false;
+    const newest = this.#pulse?.beatAt;
+    const byBeat = newest == null || beatAt === null ? Number.POSITIVE_INFINITY : Math.max(0, newest - beatAt);
+    replica.lagMs = Math.min(byBeat, this.#meter.lagMs(this.clock.now(), position));
+    const allowed = this.lagMultiplier * (this.#pulse?.lagMultiplier ?? 1);
+    return replica.lagMs <= lagMaxMs * allowed && this.#meter.lagBytes(position) <= lagMaxBytes * BigInt(allowed);
   }
 }
-
-/** The name of a file of the log begins with the timeline, eight hexadecimal digits. */
-const whereTheLogIs = `
-  select at as position, system_identifier || '-' || left(pg_walfile_name(at), 8) as lineage
-    from pg_current_wal_flush_lsn() as at, pg_control_system()`;
-
-async function ask<Row>(pool: NodePool, sql: string): Promise<Row[]> {
-  const client = await pool.connect();
-  try {
-    const { rows } = await client.query(timed(sql));
-    client.release();
-    return rows as Row[];
-  } catch (error) {
-    client.release(true);
-    throw error;
-  }
-}
-
-/** pg reads query_timeout of a statement too, though its types know only the connection's. */
-const timed = (text: string): QueryConfig => Object.assign({ text }, { query_timeout: pollTimeoutMs });

@@ -91,6 +91,13 @@ export const databaseConfig = slice(
       default: 'power-of-two',
       description: 'which of several replicas answers a read',
     }),
+    lagMultiplier: integer('REPLICA_LAG_MULTIPLIER', {
+      min: 1,
+      max: 1_000,
+      default: 1,
+      description:
+        'replicas may lag so many times 5 s and 8 MB before their reads go to the primary; replica_heartbeat.lag_multiplier of a shard says it while all runs',
+    }),
     processes: integer('DB_PROCESSES', {
       min: 1,
       max: 10_000,
@@ -101,6 +108,10 @@ export const databaseConfig = slice(
     pgbouncer: flag('DB_PGBOUNCER', {
       default: false,
       description: 'PgBouncer stands before the servers: it bounds their connections, and nobody counts at the start',
+    }),
+    preparedStatements: flag('DB_PREPARED_STATEMENTS', {
+      default: true,
+      description: 'statements get names and are parsed once per connection; false behind a PgBouncer before 1.21',
     }),
     statementTimeoutMs: integer('DB_STATEMENT_TIMEOUT', {
       min: 100,
@@ -114,6 +125,7 @@ export const databaseConfig = slice(
     ...(primaryPool(v).min > primaryPool(v).max ? ['DB_POOL_MIN must not exceed DB_POOL_MAX'] : []),
     ...(v.replicaPoolMin > v.replicaPoolMax ? ['DB_REPLICA_POOL_MIN must not exceed DB_REPLICA_POOL_MAX'] : []),
   ],
+  { owns: ['DB_'], elsewhere: ['DB_RELAY_PASSWORD', 'DB_ADMIN_PASSWORD', 'DB_READONLY_PASSWORD', 'DB_ADMIN_USER'] },
 );
 
 export type DatabaseConfig = Values<(typeof databaseConfig)['variables']>;

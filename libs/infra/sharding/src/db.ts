@@ -51,14 +51,22 @@ export interface SystemContext extends Context {
 export interface ReadOptions {
   /** `replica` where the newest write of this user may be waited for but the newest of others need not be seen. */
   readonly from?: 'primary' | 'replica';
+  /** Longest run of one statement, where the request has as long; `DB_STATEMENT_TIMEOUT` unless said otherwise. */
+  readonly statementTimeoutMs?: number;
 }
+
+/** For figures over many rows. */
+export const figuresTimeoutMs = 60_000;
 
 export interface WriteOptions {
   /** False where the writer's own reads need not see it, so that they may still go to a replica: records of reading. */
   readonly readBack?: boolean;
 }
 
-/** Verbs over one place: a tenant's shard, or the tenant's rows in the directory. */
+/**
+ * Verbs over one place: a tenant's shard, or the tenant's rows in the directory. `fn` runs again from its beginning where
+ * its server left it before COMMIT: what it does outside of the transaction must bear that.
+ */
 export interface TenantDatabase {
   read<T>(ctx: TenantContext, fn: (tx: ReadContext) => Promise<T>, options?: ReadOptions): Promise<T>;
   write<T>(ctx: TenantContext, fn: (tx: WriteContext) => Promise<T>, options?: WriteOptions): Promise<T>;

@@ -1,7 +1,8 @@
 import { type KeyPurpose, TenantKeyStore, type WrappedKey } from '#infra/crypto';
 import { newId, type TenantId, toDate } from '#infra/kernel';
 import type { Databases } from './databases.js';
-import { entering, transact } from './transaction.js';
+import { entering } from './entry.js';
+import { transact } from './transaction.js';
 
 interface Row {
   readonly version: number;
@@ -44,7 +45,7 @@ export class DirectoryKeys extends TenantKeyStore {
   }
 
   async #in<T>(tenantId: TenantId, mode: 'read' | 'write', fn: Parameters<typeof transact<T>>[3]): Promise<T> {
-    const entry = entering({ tenantId, epoch: 0, timeoutMs: null, after: null });
+    const entry = entering({ tenantId, epoch: 0, timeoutMs: null, after: null, onPrimary: true });
     return (await transact(this.databases.keys, mode, entry, fn)).value;
   }
 }

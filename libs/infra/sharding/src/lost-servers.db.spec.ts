@@ -76,7 +76,7 @@ describe('a shard whose server has stopped', () => {
     expect(Object.keys(breakers())).toEqual(expect.arrayContaining(['shard-1 replica-1', 'directory primary']));
   }, 60_000);
 
-  it('[A-015] is back for its tenants within 5 s of its return, under load, with the process still there', async () => {
+  it('[A-015, D-026] is back for its tenants within 5 s of its return, under load, with the process still there', async () => {
     const unhandled: unknown[] = [];
     const note = (error: unknown) => void unhandled.push(error);
     process.on('unhandledRejection', note).on('uncaughtException', note);
@@ -144,7 +144,7 @@ describe('a replica whose server has stopped', () => {
     );
   const inRotation = () => db.sharding.nodes.find(({ role }) => role === 'replica-1')?.replica?.inRotation;
 
-  it('[E-057] leaves its reads to the primary without an error, and gets them again within 15 s of its return', async () => {
+  it('[E-057, D-024] leaves its reads to the primary without an error, and gets them again within 15 s of its return', async () => {
     const { dataDir, port, superuser } = cluster.replica as PostgresServer;
     expect(await waitUntil(async () => (await whereOf(here)) === true, patienceMs)).toBe(true);
     const reads = Array.from({ length: 4 }, async () => {

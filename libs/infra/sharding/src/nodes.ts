@@ -20,7 +20,7 @@ export interface DatabaseNode {
 export function nodesOf(databases: Databases): readonly DatabaseNode[] {
   const counted = databases.counts();
   return [directoryName, ...databases.shardIds].flatMap((database) => {
-    const set = database === directoryName ? databases.directory : databases.shard(database);
+    const set = databases.setOf(database);
     const seen = counted[database]?.replicas ?? [];
     const replicas = set.replicas.map((pool, n) => {
       const { inRotation = false, lagMs } = seen[n] ?? {};

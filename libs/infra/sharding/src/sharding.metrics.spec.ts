@@ -16,14 +16,14 @@ const counts = {
 function start() {
   const log = createLog({ level: 'silent', service: 'praxis' }, identity);
   const metrics = new Metrics({ config: { monitoring: true, service: 'praxis' }, identity, log });
-  const databases = new DatabaseMetrics(metrics, { counts: () => counts });
+  const databases = new DatabaseMetrics(metrics, { counts: () => counts, watchPools: () => undefined });
   const series = async (name: string) =>
     (await metrics.expose()).body.split('\n').filter((line) => line.startsWith(`${name}{`));
   return { databases, series };
 }
 
 describe('metrics of databases', () => {
-  it('[A-070] count connections in use, idle and waited for, of each shard and role', async () => {
+  it('[A-070, C-111, D-027] count connections in use, idle and waited for, of each shard and role', async () => {
     const { series } = start();
     expect(await series('db_pool_connections')).toEqual([
       'db_pool_connections{shard="directory",role="primary",state="active"} 0',

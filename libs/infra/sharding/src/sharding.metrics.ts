@@ -1,7 +1,7 @@
 import { type Instant, monotonicMs } from '#infra/kernel';
 import type { PoolCounts } from '#infra/replicas';
 import type { Metrics, Reading } from '#infra/telemetry';
-import type { Databases } from './databases.js';
+import type { Databases, PoolWatch } from './databases.js';
 
 type PoolLabel = 'shard' | 'role' | 'state';
 
@@ -18,7 +18,7 @@ export class DatabaseMetrics {
 
   constructor(
     metrics: Metrics,
-    private readonly databases: Pick<Databases, 'counts'>,
+    private readonly databases: Pick<Databases, 'counts' | 'watchPools'>,
   ) {
     metrics.observedGauge('db_pool_connections', 'Connections of a pool.', ['shard', 'role', 'state'], () =>
       this.#pools().flatMap(([shard, role, counts]) => statesOf(shard, role, counts)),
@@ -26,6 +26,7 @@ export class DatabaseMetrics {
     metrics.observedGauge('db_pool_connections_max', 'Most connections of a pool.', ['shard', 'role'], () =>
       this.#pools().map(([shard, role, { max }]) => ({ labels: { shard, role }, value: max })),
     );
+    databases.watchPools(newsIn(metrics));
     metrics.observedGauge(
       'db_replica_lag_seconds',
       'Age of what a replica lacks.',
@@ -101,6 +102,18 @@ export class DatabaseMetrics {
       replicas.map(({ inRotation }, n) => ({ labels: { shard, role: replicaRole(n) }, value: Number(inRotation) })),
     );
   }
+}
+
+/** How long connections were waited for, and how they came and went. */
+function newsIn(metrics: Metrics): PoolWatch {
+  const acquired = metrics.histogram('db_pool_acquire_seconds', 'Wait for a connection.', ['shard', 'role']);
+  const opened = metrics.counter('db_pool_opened_total', 'Connections opened.', ['shard', 'role']);
+  const closed = metrics.counter('db_pool_closed_total', 'Connections closed.', ['shard', 'role', 'reason']);
+  return (shard, role) => ({
+    acquired: (waitedMs) => acquired.observe({ shard, role }, waitedMs / 1_000),
+    opened: () => opened.inc({ shard, role }),
+    closed: (reason) => closed.inc({ shard, role, reason }),
+  });
 }
 
 const replicaRole = (n: number): string => `replica-${n + 1}`;

@@ -6,6 +6,7 @@ import { ConsistencyTokens, type DatabaseConfig, WritePositions } from '#infra/r
 import { Log, Metrics } from '#infra/telemetry';
 import { Databases, type ShardingConfig } from './databases.js';
 import { DirectoryKeys } from './directory-keys.js';
+import { DirectoryNews } from './directory-news.js';
 import { Sharding } from './sharding.js';
 import { DatabaseMetrics } from './sharding.metrics.js';
 import { Tenants } from './tenants.js';
@@ -49,7 +50,11 @@ export class ShardingModule {
           inject: [RootKey],
           useFactory: (root: RootKey) => new ConsistencyTokens(root.derive('consistency-token'), clock),
         },
-        { provide: Tenants, inject: [Databases], useFactory: (d: Databases) => new Tenants(d, clock) },
+        {
+          provide: Tenants,
+          inject: [Databases, RedisConnections],
+          useFactory: (d: Databases, r: RedisConnections) => new Tenants(d, clock, new DirectoryNews(r)),
+        },
         {
           provide: Sharding,
           inject: [Databases, Tenants, WritePositions, TenantCrypto, Metrics],

@@ -13,8 +13,11 @@ import type {
   WriteContext,
   WriteOptions,
 } from './db.js';
+import type { FannedOut } from './fan-out.js';
+import { type FanOutReadOptions, readEachDatabase, type SystemReadContext } from './fan-out-reads.js';
 import { type DatabaseNode, nodesOf } from './nodes.js';
 import type { DatabaseMetrics } from './sharding.metrics.js';
+import { planOfStatement, type StatementOrder, type StatementStats, slowStatements } from './statement-stats.js';
 import { systemTurn } from './system-turn.js';
 import { RoutedDatabase } from './tenant-database.js';
 import type { Tenants } from './tenants.js';
@@ -46,11 +49,13 @@ export class Sharding implements TenantDatabase, OnApplicationBootstrap, OnAppli
   readonly #shards: RoutedDatabase;
   readonly #databases: Databases;
   readonly #metrics: DatabaseMetrics | undefined;
+  readonly #clock: Clock;
 
   constructor({ databases, tenants, metrics, ...parts }: ShardingParts) {
     this.tenants = tenants;
     this.#databases = databases;
     this.#metrics = metrics;
+    this.#clock = parts.clock;
     this.directory = new RoutedDatabase({
       ...parts,
       locate: () => ({ database: directoryName, set: databases.directory, epoch: 0 }),
@@ -117,6 +122,29 @@ export class Sharding implements TenantDatabase, OnApplicationBootstrap, OnAppli
     );
   }
 
+  /**
+   * One read-only transaction on each shard, for operators and analytics, as role praxis_relay: on a replica where one is
+   * in rotation. Eight databases at a time, 3 s each; one that is away is named and the others' answers stand, unless
+   * `onError: 'fail'`.
+   */
+  readEachShard<T>(
+    ctx: Context,
+    fn: (system: SystemReadContext) => Promise<T>,
+    options?: FanOutReadOptions,
+  ): Promise<FannedOut<T>> {
+    return readEachDatabase({ databases: this.#databases, clock: this.#clock }, ctx, fn, options);
+  }
+
+  /** What PostgreSQL has counted of the application's statements, at most 20 of each server; no values. */
+  slowStatements(order: StatementOrder): Promise<FannedOut<readonly StatementStats[]>> {
+    return slowStatements(this.#databases, order);
+  }
+
+  /** The plan of one of them, whatever its parameters; it is not run. */
+  planOfStatement(server: string, fingerprint: string): Promise<readonly string[]> {
+    return planOfStatement(this.#databases, server, fingerprint);
+  }
+
   /** Connections per database and role, for metrics and health. */
   poolCounts() {
     return this.#databases.counts();
@@ -127,11 +155,12 @@ export class Sharding implements TenantDatabase, OnApplicationBootstrap, OnAppli
     return nodesOf(this.#databases);
   }
 
-  /** Resolves when the database answers a statement. */
+  /** Resolves when the database answers a statement and is served by this process. */
   async ping(database: string): Promise<void> {
-    const set = database === directoryName ? this.#databases.directory : this.#databases.shard(database);
-    const ask = () => transact(set.primary, 'read', null, async () => undefined);
+    const { primary } = this.#databases.setOf(database);
+    const ask = () => transact(primary, 'read', null, async () => undefined);
     await (this.#metrics?.probe(database, ask) ?? ask());
+    this.#databases.expectServed(database);
   }
 
   get databaseNames(): readonly string[] {
@@ -145,9 +174,11 @@ export class Sharding implements TenantDatabase, OnApplicationBootstrap, OnAppli
   async onApplicationBootstrap(): Promise<void> {
     await assertConnectionBudget(this.#databases.demands(), this.#databases.budget);
     this.#databases.start();
+    this.tenants.listen();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.tenants.stopListening();
     await this.#databases.end();
   }
 }

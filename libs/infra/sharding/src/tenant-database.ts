@@ -3,8 +3,10 @@ import { type Clock, type Context, isAppError, newId, type TenantContext, toDate
 import type { NodePool, ReplicaFailure, ReplicaSet, WalPosition, WritePositions } from '#infra/replicas';
 import { directoryName } from './databases.js';
 import type { BulkContext, ReadContext, ReadOptions, TenantDatabase, WriteContext, WriteOptions } from './db.js';
+import { entering } from './entry.js';
+import { throughFailover } from './failover.js';
 import { fail } from './sharding.errors.js';
-import { entering, type Transacted, transact, transactInBulk } from './transaction.js';
+import { type Transacted, transact, transactInBulk } from './transaction.js';
 
 /** A database that serves a tenant, and the epoch at which the directory believes so. */
 export interface Place {
@@ -46,13 +48,14 @@ export class RoutedDatabase implements TenantDatabase {
   async read<T>(
     ctx: TenantContext,
     fn: (tx: ReadContext) => Promise<T>,
-    { from = 'primary' }: ReadOptions = {},
+    { from = 'primary', statementTimeoutMs: longestMs }: ReadOptions = {},
   ): Promise<T> {
     return this.#served(ctx, async (place) => {
-      const answered = from === 'replica' ? await this.#readReplica(ctx, place, fn) : undefined;
+      const answered = from === 'replica' ? await this.#readReplica(ctx, place, fn, longestMs) : undefined;
       if (answered) return answered.value;
+      const entry = this.#entry(ctx, place, undefined, longestMs);
       const ask = async (pool: NodePool) =>
-        (await transact(pool, 'read', this.#entry(ctx, place, null), (db) => fn({ ...ctx, db }))).value;
+        (await transact(pool, 'read', entry, (db) => fn({ ...ctx, db }), longestMs)).value;
       return from === 'replica' ? place.set.instead(ask) : ask(place.set.primary);
     });
   }
@@ -62,20 +65,16 @@ export class RoutedDatabase implements TenantDatabase {
     fn: (tx: WriteContext) => Promise<T>,
     { readBack = true }: WriteOptions = {},
   ): Promise<T> {
-    return this.#served(ctx, (place) =>
-      this.#written(ctx, place, readBack, (afterCommit) =>
-        transact(place.set.primary, 'write', this.#entry(ctx, place, null), (db) => fn({ ...ctx, db, afterCommit })),
-      ),
-    );
+    return this.#write(ctx, fn, { readBack, keyed: false });
   }
 
-  /** As `write`, for many rows: COPY works, and statements may run until the Context's deadline. */
+  /** As `write`, for many rows: COPY works, statements may run until the Context's deadline, and nothing is repeated. */
   async bulk<T>(ctx: TenantContext, fn: (tx: BulkContext) => Promise<T>): Promise<T> {
-    return this.#served(ctx, (place) => {
+    return this.#placed(ctx, (place) => {
       if (!place.bulk) throw fail('database.aborted', { internal: `no bulk loads in ${place.database}` });
       const pool = place.bulk();
       const timeoutMs = Math.max(1, Math.ceil(ctx.deadline - this.parts.clock.now()));
-      const entry = entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after: null });
+      const entry = entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after: null, onPrimary: true });
       return this.#written(ctx, place, true, (afterCommit) =>
         transactInBulk(pool, entry, (db) => fn({ ...ctx, db, afterCommit })),
       );
@@ -98,14 +97,27 @@ export class RoutedDatabase implements TenantDatabase {
     if (!request) return this.write(ctx, async (tx) => fn(tx, await see(tx)));
     if (request.outcome !== 'unused') throw fail('database.aborted', { internal: 'one Idempotency-Key, two effects' });
     let replayed = false;
-    const value = await this.write(ctx, async (tx) => {
+    const once = async (tx: WriteContext): Promise<T> => {
       const [claimed, seen] = await Promise.allSettled([this.#claim(tx, request.key, request.fingerprint), see(tx)]);
       const stored = resultOf(claimed);
       replayed = stored !== undefined;
-      return stored ? (stored.answer as T) : this.#store(tx, await fn(tx, resultOf(seen)));
-    });
+      return stored ? this.#replay<T>(tx, stored) : this.#store(tx, await fn(tx, resultOf(seen)));
+    };
+    const value = await this.#write(ctx, once, { readBack: true, keyed: true });
     request.outcome = replayed ? 'replayed' : 'stored';
     return value;
+  }
+
+  async #write<T>(
+    ctx: TenantContext,
+    fn: (tx: WriteContext) => Promise<T>,
+    { readBack, keyed }: { readonly readBack: boolean; readonly keyed: boolean },
+  ): Promise<T> {
+    const work = (place: Place) =>
+      this.#written(ctx, place, readBack, (afterCommit) =>
+        transact(place.set.primary, 'write', this.#entry(ctx, place), (db) => fn({ ...ctx, db, afterCommit })),
+      );
+    return this.#served(ctx, work, keyed);
   }
 
   /** What follows a commit: the hooks, and where the writer's next reads must look. */
@@ -128,7 +140,13 @@ export class RoutedDatabase implements TenantDatabase {
     await this.parts.positions.remember(ctx.tenant.id, actorId(ctx), database, position);
   }
 
-  async #served<T>(ctx: TenantContext, work: (place: Place) => Promise<T>): Promise<T> {
+  /** Where the tenant is served; and again, while its primary restarts or changes places. */
+  #served<T>(ctx: TenantContext, work: (place: Place) => Promise<T>, keyed = false): Promise<T> {
+    const leftMs = ctx.deadline - this.parts.clock.now();
+    return throughFailover(() => this.#placed(ctx, work), { leftMs, keyed });
+  }
+
+  async #placed<T>(ctx: TenantContext, work: (place: Place) => Promise<T>): Promise<T> {
     const place = await this.parts.locate(ctx, false);
     try {
       return await work(place);
@@ -144,23 +162,32 @@ export class RoutedDatabase implements TenantDatabase {
     }
   }
 
-  async #readReplica<T>(ctx: TenantContext, place: Place, fn: (tx: ReadContext) => Promise<T>) {
+  async #readReplica<T>(
+    ctx: TenantContext,
+    place: Place,
+    fn: (tx: ReadContext) => Promise<T>,
+    longestMs: number | undefined,
+  ) {
     if (!place.set.hasReplicas) return undefined;
     const after = later(
       broughtAlong(ctx, place),
       await this.parts.positions.newest(ctx.tenant.id, actorId(ctx), place.database),
     );
     if (after === 'unknown') return undefined;
+    const entry = this.#entry(ctx, place, after, longestMs);
     return place.set.onReplica(
-      async (pool) => (await transact(pool, 'read', this.#entry(ctx, place, after), (db) => fn({ ...ctx, db }))).value,
+      async (pool) => (await transact(pool, 'read', entry, (db) => fn({ ...ctx, db }), longestMs)).value,
       judgeReplica,
     );
   }
 
-  #entry(ctx: TenantContext, place: Place, after: bigint | null) {
+  /** `replayed`: for a replica, the position that it must have replayed. */
+  #entry(ctx: TenantContext, place: Place, replayed?: WalPosition | null, longestMs?: number) {
     const leftMs = Math.max(1, ctx.deadline - this.parts.clock.now());
-    const timeoutMs = leftMs < this.parts.statementTimeoutMs ? Math.ceil(leftMs) : null;
-    return entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after });
+    const limitMs = longestMs ?? this.parts.statementTimeoutMs;
+    const timeoutMs = leftMs < limitMs ? Math.ceil(leftMs) : (longestMs ?? null);
+    const onPrimary = replayed === undefined;
+    return entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after: replayed ?? null, onPrimary });
   }
 
   async #claim(tx: WriteContext, key: string, fingerprint: Buffer): Promise<{ answer: unknown } | undefined> {
@@ -179,6 +206,15 @@ export class RoutedDatabase implements TenantDatabase {
     if (!claim.fingerprint.equals(fingerprint)) throw fail('idempotency.mismatch');
     const opened = await this.parts.crypto.open(tx.tenant.id, answerPlace(claim.id), claim.answer);
     return { answer: JSON.parse(opened.toString('utf8')).answer };
+  }
+
+  /**
+   * A commit whose wait for the standby was cut short by a crash is there when its server is back. The message makes this
+   * transaction's own commit wait for the standby, so that what is acknowledged here survives the next crash too.
+   */
+  #replay<T>(tx: WriteContext, { answer }: { readonly answer: unknown }): T {
+    tx.db.send(`select pg_logical_emit_message(true, 'praxis.replay', '')`);
+    return answer as T;
   }
 
   /** The answer as a repeat will get it. */
@@ -212,7 +248,8 @@ export class RoutedDatabase implements TenantDatabase {
 function broughtAlong({ consistency }: Context, { database, set }: Place): Position {
   const seen = consistency?.seen ?? null;
   if (seen === null || seen === 'unknown') return seen;
-  return seen.database === database && seen.lineage === set.lineage ? seen.position : 'unknown';
+  if (seen.database === database && seen.lineage === set.lineage) return seen.position;
+  return seen.old ? null : 'unknown';
 }
 
 function later(one: Position, other: Position): Position {
@@ -221,18 +258,19 @@ function later(one: Position, other: Position): Position {
   return one > other ? one : other;
 }
 
+const away: ReadonlySet<unknown> = new Set(['database.unreachable', 'database.lost', 'database.read_only']);
+
 /** A shard that cannot be reached is its own tenants’ trouble alone, and they are told so. */
 function ofShard({ database }: Place, error: unknown): unknown {
-  if (database === directoryName || !isAppError(error, 'database.unreachable')) return error;
+  if (database === directoryName || !isAppError(error) || !away.has(error.code)) return error;
   return fail('shard.unavailable', { internal: database, cause: error, retryAfterMs: error.options.retryAfterMs ?? 0 });
 }
 
 /** A tenant that came or moved a moment ago is not served at that epoch by a replica that has yet to hear of it. */
-function judgeReplica(error: unknown): ReplicaFailure {
+export function judgeReplica(error: unknown): ReplicaFailure {
   const code = String((error as { code?: unknown }).code);
   if (code === notReplayed || code === notServedHere || replayConflicts.has(code)) return 'behind';
-  const lost = code === 'database.unreachable' || code === 'shard.unavailable';
-  return lost || serverTrouble.test(code) ? 'broken' : 'own';
+  return away.has(code) || serverTrouble.test(code) ? 'broken' : 'own';
 }
 
 /** What a hook does may be lost, but the write stands: a failing hook neither fails it nor stops the next one. */

@@ -71,6 +71,25 @@ describe('a connection that is lost', () => {
   });
 });
 
+describe('a commit that takes longer than anybody waits for a statement', () => {
+  it('is in doubt, for it goes on: what becomes of it is not known when its time is over', async () => {
+    const hasty = await openTestDatabases({ env: { DB_STATEMENT_TIMEOUT: '100' } });
+    try {
+      const ctx = await hasty.newTenant({ shardId: 'shard-1' });
+      await hasty.asAdmin(
+        'shard-1',
+        `create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(4); return null; end $$;
+         create constraint trigger dawdle after insert on outbox deferrable initially deferred
+           for each row execute function dawdle()`,
+      );
+      const doubtful = hasty.sharding.write(ctx, (tx) => tx.db.execute(insert, row(tx, 'late')));
+      await expect(doubtful).rejects.toMatchObject({ code: 'database.in_doubt', kind: 'unavailable' });
+    } finally {
+      await hasty.close();
+    }
+  }, 30_000);
+});
+
 describe('a statement', () => {
   it('that comes after the end of its transaction is refused, and never runs in another tenant’s', async () => {
     const [late, other] = [await newTenant(), await newTenant()];

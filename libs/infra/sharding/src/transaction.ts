@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { isAppError } from '#infra/kernel';
-import { formatWalPosition, type NodePool, parseWalPosition, type WalPosition } from '#infra/replicas';
+import { type NodePool, parseWalPosition, type WalPosition } from '#infra/replicas';
 import { BulkWire } from './bulk-wire.js';
 import type { CopyRow, CopyType } from './copy-rows.js';
 import type { BulkDb, WriteDb } from './db.js';
@@ -18,6 +18,9 @@ export interface Transacted<T> {
 }
 
 const queryCanceled = '57014';
+/** What a server in recovery answers to whoever wants to write. */
+const readOnly = '25006';
+const sqlState = /^[0-9A-Z]{5}$/;
 /** What PostgreSQL answers to everything after a failure: aborted, never prepared, savepoint never made. */
 const echoes: ReadonlySet<unknown> = new Set(['25P02', '26000', '3B001', 'database.aborted']);
 /** The connection's prepared statements no longer fit the server: a plan whose columns changed, a lost name. */
@@ -25,19 +28,23 @@ const outOfStep: ReadonlySet<unknown> = new Set(['0A000', '26000']);
 /** Stands for a commit whose position could not be asked: further than any replica has replayed. */
 const beyondAll: WalPosition = 0xffff_ffff_ffff_ffffn;
 const retryAfterMs = 1_000;
+const answerGraceMs = 2_000;
 
 /**
  * BEGIN, the entry statement, `fn`, COMMIT on one connection. BEGIN, the entry and the first statements of `fn` leave in
- * one flight; so do the last statements and COMMIT. An error of the entry wins over what it caused.
+ * one flight; so do the last statements and COMMIT. An error of the entry wins over what it caused. `longestMs`: what the
+ * entry allows one statement, where that is not the pool's own limit.
  */
 export async function transact<T>(
   pool: NodePool,
   mode: 'read' | 'write',
   entry: Statement | null,
   fn: (db: WriteDb) => Promise<T>,
+  longestMs?: number,
 ): Promise<Transacted<T>> {
   const client = await pool.connect();
-  return within(client, new Flight(timed(pool, pipelined(client))), mode, entry, fn);
+  const put = longestMs === undefined ? pipelined(client) : patient(pipelined(client), longestMs);
+  return within({ pool, client, flight: new Flight(timed(pool, put), mode) }, entry, fn);
 }
 
 /** As a writing `transact`, on a connection of a pool that is not pipelined: one statement at a time, and COPY. */
@@ -47,39 +54,51 @@ export async function transactInBulk<T>(
   fn: (db: BulkDb) => Promise<T>,
 ): Promise<Transacted<T>> {
   const client = await pool.connect();
-  return within(client, new BulkFlight(new BulkWire(client)), 'write', entry, fn);
+  return within({ pool, client, flight: new BulkFlight(new BulkWire(client), 'write') }, entry, fn);
+}
+
+interface Boarded<F extends Flight> {
+  readonly pool: NodePool;
+  readonly client: pg.PoolClient;
+  readonly flight: F;
 }
 
 async function within<T, F extends Flight>(
-  client: pg.PoolClient,
-  flight: F,
-  mode: 'read' | 'write',
+  { pool, client, flight }: Boarded<F>,
   entry: Statement | null,
   fn: (db: F) => Promise<T>,
 ): Promise<Transacted<T>> {
-  const begun = flight.dispatch(mode === 'read' ? 'begin read only' : 'begin');
+  const begun = flight.begin();
   const entered = entry ? flight.dispatch(entry.sql, entry.parameters) : begun;
   try {
     const value = await fn(flight);
-    const position = await flight.commit(mode);
+    const position = await flight.commit();
+    expectPrimary(await entered);
     client.release();
     return { value, position };
   } catch (error) {
     const alive = await flight.rollback();
-    const refusal = await entered.then(
-      () => null,
-      (refused: unknown) => refused,
-    );
+    const refusal = await entered.then(misled, (refused: unknown) => refused);
     const cause = refusal ?? flight.causeOf(error);
-    client.release(!alive || outOfStep.has(codeOf(cause)));
-    throw alive ? translate(cause) : flight.lossOf(cause);
+    const told = alive ? flight.failureOf(cause) : flight.lossOf(cause);
+    client.release(!alive || isAppError(told, 'database.in_doubt') || outOfStep.has(codeOf(cause)));
+    if (isAppError(told, 'database.read_only')) pool.renew();
+    throw told;
   }
 }
 
-const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null | undefined)?.code;
+/** The entry asked a server in recovery, where it wanted a primary: what was read there may be old. */
+const misled = ({ rows: [row] }: pg.QueryResult): unknown =>
+  row?.pg_is_in_recovery === true ? readOnlyServer('it is in recovery') : null;
 
-const translate = (error: unknown): unknown =>
-  codeOf(error) === queryCanceled ? fail('database.timeout', { cause: error }) : error;
+function expectPrimary(entered: pg.QueryResult): void {
+  const refusal = misled(entered);
+  if (refusal !== null) throw refusal;
+}
+
+const readOnlyServer = (cause: unknown) => fail('database.read_only', { cause, retryAfterMs });
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown } | null | undefined)?.code;
 
 /** How a statement reaches the server; statements are answered in the order in which they were put. */
 type Put = (query: string | pg.QueryConfig) => Promise<pg.QueryResult>;
@@ -93,6 +112,17 @@ function pipelined(client: pg.PoolClient): Put {
     return client.query(query);
   };
 }
+
+/** The pool takes a server for dead 2 s after its own limit; here it may answer later. */
+const patient =
+  (put: Put, longestMs: number): Put =>
+  (query) => {
+    const waiting: pg.QueryConfig & { readonly query_timeout: number } = {
+      ...(typeof query === 'string' ? { text: query } : query),
+      query_timeout: longestMs + answerGraceMs,
+    };
+    return put(waiting);
+  };
 
 const timed =
   (pool: NodePool, put: Put): Put =>
@@ -108,7 +138,14 @@ class Flight implements WriteDb {
   #closed = false;
   #inDoubt = false;
 
-  constructor(private readonly put: Put) {}
+  constructor(
+    private readonly put: Put,
+    private readonly mode: 'read' | 'write',
+  ) {}
+
+  begin(): Promise<pg.QueryResult> {
+    return this.dispatch(this.mode === 'read' ? 'begin read only' : 'begin');
+  }
 
   query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
     return this.#ask(sql, parameters, ({ rows }) => rows as Row[]);
@@ -158,12 +195,12 @@ class Flight implements WriteDb {
   }
 
   /** Where the log stood right after; null for reads. */
-  async commit(mode: 'read' | 'write'): Promise<WalPosition | null> {
+  async commit(): Promise<WalPosition | null> {
     this.#closed = true;
     if (this.#unsent !== undefined) throw this.#unsent;
-    this.#inDoubt = mode === 'write';
+    this.#inDoubt = this.mode === 'write';
     const committed = this.#put('commit');
-    const position = mode === 'write' ? this.#put('select pg_current_wal_insert_lsn() as position') : null;
+    const position = this.#inDoubt ? this.#put('select pg_current_wal_insert_lsn() as position') : null;
     const { command } = await committed;
     this.#inDoubt = false;
     // PostgreSQL answers COMMIT of a failed transaction with success and the tag ROLLBACK.
@@ -187,10 +224,19 @@ class Flight implements WriteDb {
     return echoes.has(codeOf(error)) ? (this.#failure ?? error) : error;
   }
 
+  /** What a failure on a live connection means to the caller. In a read-only transaction, writing is a mistake of ours. */
+  failureOf(cause: unknown): unknown {
+    const code = codeOf(cause);
+    if (code === queryCanceled) return fail('database.timeout', { cause });
+    if (code === readOnly && this.mode === 'write') return readOnlyServer(cause);
+    const isAnswered = isAppError(cause) || sqlState.test(String(code));
+    return this.#inDoubt && !isAnswered ? fail('database.in_doubt', { cause }) : cause;
+  }
+
   /** What a lost connection means to the caller: its own refusal stands, for nothing was committed. */
   lossOf(cause: unknown): unknown {
     if (this.#inDoubt) return fail('database.in_doubt', { cause });
-    return isAppError(cause) ? cause : fail('shard.unavailable', { cause, retryAfterMs });
+    return isAppError(cause) ? cause : fail('database.lost', { cause, retryAfterMs });
   }
 
   #ask<T>(sql: string, parameters: readonly unknown[], pick: (result: pg.QueryResult) => T): Promise<T> {
@@ -230,8 +276,11 @@ class Flight implements WriteDb {
 
 /** One transaction that also takes rows in bulk. */
 class BulkFlight extends Flight implements BulkDb {
-  constructor(private readonly wire: BulkWire) {
-    super((query) => wire.put(query));
+  constructor(
+    private readonly wire: BulkWire,
+    mode: 'read' | 'write',
+  ) {
+    super((query) => wire.put(query), mode);
   }
 
   copyIn(sql: string, types: readonly CopyType[], rows: AsyncIterable<CopyRow> | Iterable<CopyRow>): Promise<number> {
@@ -261,22 +310,4 @@ function nameOf(sql: string): string | undefined {
   const name = `p${names.size + 1}`;
   names.set(sql, name);
   return name;
-}
-
-export interface Entry {
-  readonly tenantId: string;
-  readonly epoch: number;
-  /** Cancels any statement that runs longer; null leaves the connection's own limit. */
-  readonly timeoutMs: number | null;
-  /** For a replica: the log position that it must have replayed. */
-  readonly after: WalPosition | null;
-}
-
-/** The first statement of a tenant's transaction. */
-export function entering({ tenantId, epoch, timeoutMs, after }: Entry): Statement {
-  const parameters: unknown[] = [tenantId, epoch];
-  const calls = ['enter_tenant($1, $2)'];
-  if (after !== null) calls[0] = `enter_tenant_after($1, $2, $${parameters.push(formatWalPosition(after))})`;
-  if (timeoutMs !== null) calls.push(`set_config('statement_timeout', $${parameters.push(String(timeoutMs))}, true)`);
-  return { sql: `select ${calls.join(', ')}`, parameters };
 }

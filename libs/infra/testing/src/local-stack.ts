@@ -8,9 +8,10 @@ import { holderOf } from './home-lock.js';
 import { type ClusterPorts, ClusterRunsError, LocalCluster } from './local-cluster.js';
 import { projectRoot, StackError, stackHome } from './places.js';
 import { findPort, giveBackPort } from './ports.js';
+import type { Login } from './postgres-server.js';
 import type { PostgresSettings } from './postgres-settings.js';
 import { type AppPlace, appAt, choosePlaces, giveBack } from './stack-apps.js';
-import { type Environment, operatorEnvironment, stackEnvironment } from './stack-environment.js';
+import { type Environment, type FurtherShard, operatorEnvironment, stackEnvironment } from './stack-environment.js';
 import { stackSecrets } from './stack-secrets.js';
 import { removeHome, stopLeftServers } from './temporary-home.js';
 
@@ -26,6 +27,8 @@ export interface StackPlan {
   readonly home?: string;
   /** PostgreSQL servers, one shard on each; 3 unless said otherwise. */
   readonly servers?: number;
+  /** Makes shards on other servers, which know this superuser; they come after the cluster's, and stopping them is its matter. */
+  readonly furtherShards?: (superuser: Login) => Promise<readonly FurtherShard[]>;
   /** Settings of every PostgreSQL server beyond the usual ones; they win. */
   readonly postgres?: PostgresSettings;
   /** Data survives a crash; true unless said otherwise. */
@@ -94,9 +97,11 @@ export class LocalStack {
     await stopLeftApps(pidFolderOf(cluster));
     const places = await chooseStackPlaces(plan);
     const secrets = stackSecrets(cluster.home);
+    const [first] = cluster.servers;
+    const further = first === undefined ? [] : ((await plan.furtherShards?.(first.superuser)) ?? []);
     const front = places.proxyPort ?? places.apps.find(({ kind }) => kind === 'apis')?.port;
     const environment = {
-      ...stackEnvironment(cluster, secrets),
+      ...stackEnvironment(cluster, secrets, further),
       ...(plan.proxy ? proxiedDrain : {}),
       ...(plan.apis > 1 ? { EXPECTED_NODES: String(plan.apis) } : {}),
       ...(front === undefined ? {} : { APP_URL: `http://127.0.0.1:${front}` }),

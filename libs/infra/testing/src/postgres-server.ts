@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { appendFileSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { StackError, serverAccount } from './places.js';
@@ -66,7 +66,8 @@ export class PostgresServer implements PostgresAddress {
     const binaries = postgresBinaries(plan.binariesHome);
     await stopStale(dataDir);
     if (!existsSync(join(dataDir, 'PG_VERSION'))) await initialise(binaries, plan);
-    writeOwned(join(dataDir, 'praxis.conf'), postgresSettings(port, durability, settings));
+    const further = { ...countingStatements(binaries), ...settings };
+    writeOwned(join(dataDir, 'praxis.conf'), postgresSettings(port, durability, further));
     const logFile = `${dataDir}.log`;
     const child = await startServer({
       program: binaries.postgres,
@@ -107,6 +108,13 @@ export class PostgresServer implements PostgresAddress {
       await client.end();
     }
   }
+}
+
+/** As in production, where the package has what it takes. */
+function countingStatements({ postgres }: PostgresBinaries): PostgresSettings {
+  const extension = join(dirname(dirname(postgres)), 'share/postgresql/extension/pg_stat_statements.control');
+  if (!existsSync(extension)) return {};
+  return { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track_utility': 'off' };
 }
 
 /** PostgreSQL writes its state to line 8 of its pid file, as its own pg_ctl reads it. */

@@ -8,14 +8,26 @@ export type Environment = Readonly<Record<string, string>>;
 const directoryDatabase = 'praxis_directory';
 const shardDatabase = (n: number): string => `praxis_shard_${n}`;
 
-export const postgresUrl = ({ host, port }: PostgresAddress, login: Login, database: string): string =>
+type Address = Pick<PostgresAddress, 'host' | 'port'>;
+
+/** A shard on servers that are not the cluster's. They know the same superuser. */
+export interface FurtherShard {
+  readonly primary: Address;
+  readonly replica?: Address;
+}
+
+export const postgresUrl = ({ host, port }: Address, login: Login, database: string): string =>
   `postgres://${login.user}:${login.password}@${host}:${port}/${database}`;
 
 /**
- * What every app of a local stack has in common: the directory on server 1, shard n on server n. Only this machine is
- * served, and a drain waits for no load balancer.
+ * What every app of a local stack has in common: the directory on server 1, shard n on server n, further ones after them.
+ * Only this machine is served, and a drain waits for no load balancer.
  */
-export function stackEnvironment(cluster: LocalCluster, secrets: StackSecrets): Environment {
+export function stackEnvironment(
+  cluster: LocalCluster,
+  secrets: StackSecrets,
+  furtherShards: readonly FurtherShard[] = [],
+): Environment {
   const app = { user: 'praxis_app', password: secrets.appPassword };
   const readOnly = { user: 'praxis_ro', password: secrets.readOnlyPassword };
   const [first] = cluster.servers;
@@ -34,6 +46,14 @@ export function stackEnvironment(cluster: LocalCluster, secrets: StackSecrets): 
     ...(cluster.replica === undefined
       ? {}
       : { SHARD_1_REPLICAS: postgresUrl(cluster.replica, readOnly, shardDatabase(1)) }),
+    ...Object.fromEntries(
+      furtherShards.flatMap(({ primary, replica }, n) => {
+        const number = cluster.servers.length + n + 1;
+        const url = [`SHARD_${number}_URL`, postgresUrl(primary, app, shardDatabase(number))] as const;
+        if (replica === undefined) return [url];
+        return [url, [`SHARD_${number}_REPLICAS`, postgresUrl(replica, readOnly, shardDatabase(number))] as const];
+      }),
+    ),
     DB_RELAY_PASSWORD: secrets.relayPassword,
     ...(cluster.redis === undefined ? {} : { REDIS_URL: cluster.redis.url }),
     ...cluster.redisCluster?.env,

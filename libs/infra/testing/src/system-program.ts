@@ -27,6 +27,10 @@ const redisPackages = {
 } as const;
 const samePackage = (name: string) => ({ brew: name, dnf: name, apk: name, pacman: name });
 
+/** Of Debian's PostgreSQL packages, which share a machine; the newest first. */
+const serverVersions = [18, 17, 16, 15] as const;
+export const postgresFolders: readonly string[] = serverVersions.map((version) => `usr/lib/postgresql/${version}/bin`);
+
 const sources = {
   redis: { ...redisPackages, needs: 'Redis 7 or newer, or Valkey,', programs: ['redis-server', 'valkey-server'] },
   'redis-cli': { ...redisPackages, needs: 'redis-cli or valkey-cli', programs: ['redis-cli', 'valkey-cli'] },
@@ -63,13 +67,38 @@ const sources = {
     withDependencies: true,
     elsewhere: samePackage('pgbouncer'),
   },
+  etcd: {
+    needs: 'etcd 3.4 or newer',
+    programs: ['etcd'],
+    folder: 'etcd',
+    packages: ['etcd-server'],
+    withDependencies: true,
+    elsewhere: samePackage('etcd'),
+  },
+  patroni: {
+    needs: 'Patroni 3 or newer with its Python',
+    programs: ['patroni'],
+    folder: 'patroni',
+    packages: ['patroni'],
+    withDependencies: true,
+    elsewhere: samePackage('patroni'),
+  },
+  /** With pg_basebackup, pg_controldata and postgres beside it. */
+  pg_rewind: {
+    needs: 'PostgreSQL 15 or newer with its tools',
+    programs: ['pg_rewind'],
+    folder: 'postgresql',
+    packages: serverVersions.map((version) => `postgresql-${version}`),
+    withDependencies: true,
+    elsewhere: { brew: 'postgresql@18', dnf: 'postgresql-server', apk: 'postgresql', pacman: 'postgresql' },
+  },
 } as const satisfies Readonly<Record<string, ProgramSource>>;
 
 export type SystemProgramName = keyof typeof sources;
 
 /** Where servers lie that are on no ordinary user's PATH. */
 const serverFolders = ['/usr/sbin', '/usr/local/sbin'];
-const programFolders = ['usr/bin', 'usr/sbin', 'bin', 'sbin'];
+const programFolders = ['usr/bin', 'usr/sbin', 'bin', 'sbin', ...postgresFolders];
 
 /**
  * From PATH, else from an earlier unpacking, else from the system's packages, unpacked under `home` without installing

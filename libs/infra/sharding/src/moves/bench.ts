@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { migrationLockKey } from '../migrator.js';
+import { migrationLockKey } from '../migrating/lock.js';
 import type { MovableShard, MoverOptions } from './move.js';
 import { MoveRecords, type TenantRow } from './move-records.js';
 import { fail } from './moves.errors.js';

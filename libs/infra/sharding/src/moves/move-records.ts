@@ -41,6 +41,16 @@ export class MoveRecords {
     return row?.state ?? null;
   }
 
+  /** The tenant's region is that shard's, or the shard that it lives on is in the same. */
+  async mayLiveOn(tenant: TenantRow, shardId: string): Promise<boolean> {
+    const rows = await this.directory.query(
+      `select from shard s join tenant t on t.id = $1 join shard now on now.id = t.shard_id
+        where s.id = $2 and s.region in (t.region, now.region)`,
+      [tenant.id, shardId],
+    );
+    return rows.length > 0;
+  }
+
   async underWay(tenantId: string): Promise<Move | null> {
     const [move] = await this.directory.query<Move>(
       `select ${columns} from tenant_move where tenant_id = $1 and ended_at is null`,

@@ -1,6 +1,7 @@
 import type { Secret } from '#infra/config';
 import type { Clock, Instant } from '#infra/kernel';
-import type { MigratedDatabase } from '../migrator.js';
+import type { TenantChange } from '../directory-news.js';
+import type { MigratedDatabase } from '../migrating/options.js';
 
 /** Where a move goes on when it is run again. */
 export type MoveStep = 'preparing' | 'copying' | 'proving' | 'switching' | 'finishing' | 'done' | 'aborted';
@@ -45,6 +46,8 @@ export interface MoverOptions {
   readonly clock: Clock;
   /** Hears how far it is. */
   readonly report: (news: MoveNews) => void;
+  /** Hears at which epoch a tenant is served from now on, once the directory says so. It may be lost. */
+  readonly told?: (change: TenantChange) => void;
   /** Aborted, the mover stops where it is and leaves everything as it stands; run again, it goes on from there. */
   readonly signal?: AbortSignal;
   /** How long the source keeps the rows afterwards; a day unless said otherwise. */

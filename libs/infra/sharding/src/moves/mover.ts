@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { monotonicMs } from '#infra/kernel';
+import { monotonicMs, type TenantId } from '#infra/kernel';
 import { beginMove, openSides } from './beginning.js';
 import { atBench, type Bench, shardOf } from './bench.js';
 import { Copying, totalOf } from './copying.js';
@@ -204,6 +204,8 @@ class MoveRun {
 
   async #flip(): Promise<void> {
     this.move = await this.bench.records.flip(this.move);
+    const { tenantId, epoch } = this.move;
+    this.options.told?.({ tenant: tenantId as TenantId, epoch });
     this.#at('switched', `the directory says ${this.move.target}`);
   }
 

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { isAppError } from '#infra/kernel';
-import type { MigratedDatabase } from '../migrator.js';
+import type { MigratedDatabase } from '../migrating/options.js';
 import type { MoverOptions } from './move.js';
 
 /**

@@ -41,8 +41,9 @@ export interface Installation {
 }
 
 const statesOfShards = `
-select s.id, s.state, s.weight, s.region, (select count(*)::int from tenant t where t.shard_id = s.id) as tenants
-  from shard s order by length(s.id), s.id`;
+select s.id, s.state, s.weight, s.region, l.tx_per_s as "txPerS",
+       (select count(*)::int from tenant t where t.shard_id = s.id) as tenants
+  from shard s left join shard_load l on l.shard_id = s.id order by length(s.id), s.id`;
 const movesUnderWay = `
 select t.slug as tenant, m.source, m.target, m.step, m.rows::float8 as rows, m.rows_copied::float8 as "rowsCopied",
        m.lag_bytes::float8 as "lagBytes", m.pause_ms as "pauseMs", m.error,
@@ -75,18 +76,27 @@ export const setShardState = (
     if (changed !== 1) throw fail('move.refused', { internal: `the directory knows no ${id}` });
   });
 
+/** More rows of this table than this on a busy shard, and a tenant is named. */
+export interface Crowding {
+  readonly table: string;
+  readonly rowsMax: number;
+}
+
 /** What should live elsewhere; reads every tenant's rows once, and changes nothing. */
-export const rebalancePlan = (options: MoverOptions): Promise<RebalancePlan> =>
+export const rebalancePlan = (options: MoverOptions, crowding?: Crowding): Promise<RebalancePlan> =>
   inDirectory(options, async (directory) => {
     const shards = await directory.query<PlannedShard>(statesOfShards);
-    const tenants = await directory.query<Omit<PlacedTenant, 'bytes'>>(
+    const tenants = await directory.query<Pick<PlacedTenant, 'id' | 'slug' | 'shardId'>>(
       'select id, slug, shard_id as "shardId" from tenant where moving_to is null',
     );
-    const sizes = new Map<string, number>();
+    const found = new Map<string, Found>();
     for (const shard of options.shards)
-      for (const [key, bytes] of await tenantBytes(options, shard)) sizes.set(key, bytes);
-    const placed = tenants.map((tenant) => ({ ...tenant, bytes: sizes.get(`${tenant.shardId} ${tenant.id}`) ?? 0 }));
-    return planRebalance(shards, placed);
+      for (const [key, one] of await tenantsOn(options, shard, crowding?.table)) found.set(key, one);
+    const placed = tenants.map((tenant) => ({
+      ...tenant,
+      ...(found.get(`${tenant.shardId} ${tenant.id}`) ?? nothing),
+    }));
+    return planRebalance(shards, placed, crowding?.rowsMax);
   });
 
 async function inDirectory<T>(options: MoverOptions, work: (directory: Session) => Promise<T>): Promise<T> {
@@ -165,19 +175,47 @@ async function expectReady(options: MoverOptions, directory: Session, id: string
     });
 }
 
-/** About how many bytes of rows each tenant has on a shard, by `shard tenant`. */
-async function tenantBytes(options: MoverOptions, shard: MovableShard): Promise<ReadonlyMap<string, number>> {
+interface Found {
+  bytes: number;
+  events: number;
+  crowd: number;
+}
+const nothing: Found = { bytes: 0, events: 0, crowd: 0 };
+const lookBackMs = 86_400_000;
+
+/** About how many bytes of rows each tenant has on a shard, and how much it did within a day, by `shard tenant`. */
+async function tenantsOn(
+  options: MoverOptions,
+  shard: MovableShard,
+  crowdTable: string | undefined,
+): Promise<ReadonlyMap<string, Found>> {
   return inShard(options, shard, async (session) => {
-    const sizes = new Map<string, number>();
+    const found = new Map<string, Found>();
+    const note = (id: string, more: Partial<Found>): void => {
+      const key = `${shard.name} ${id}`;
+      const { bytes, events, crowd } = found.get(key) ?? nothing;
+      const { bytes: moreBytes = 0, events: moreEvents = 0, crowd: moreCrowd = 0 } = more;
+      found.set(key, { bytes: bytes + moreBytes, events: events + moreEvents, crowd: crowd + moreCrowd });
+    };
     for (const { name } of await tablesOf(session)) {
-      const rows = await session.query<{ id: string; bytes: number }>(
-        `select tenant_id as id, sum(pg_column_size(t.*))::float8 as bytes from ${session.identifier(name)} t group by tenant_id`,
+      const rows = await session.query<{ id: string; bytes: number; rows: number }>(
+        `select tenant_id as id, sum(pg_column_size(t.*))::float8 as bytes, count(*)::float8 as rows
+           from ${session.identifier(name)} t group by tenant_id`,
       );
-      for (const { id, bytes } of rows) {
-        const key = `${shard.name} ${id}`;
-        sizes.set(key, (sizes.get(key) ?? 0) + bytes);
-      }
+      for (const { id, bytes, rows: crowd } of rows) note(id, name === crowdTable ? { bytes, crowd } : { bytes });
     }
-    return sizes;
+    const since = lowestIdAt(options.clock.now() - lookBackMs);
+    const active = await session.query<{ id: string; events: number }>(
+      'select tenant_id as id, count(*)::float8 as events from audit_event where id >= $1 group by tenant_id',
+      [since],
+    );
+    for (const { id, events } of active) note(id, { events });
+    return found;
   });
+}
+
+/** Ids are UUIDv7: they begin with their instant. */
+function lowestIdAt(at: Instant): string {
+  const hex = at.toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }

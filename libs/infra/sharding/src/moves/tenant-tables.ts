@@ -67,6 +67,16 @@ export async function schemaVersionOf(session: Session): Promise<string> {
   return row.version ?? '0';
 }
 
+/** A contract may be missing on one of two shards whose newest migration is the same. Throws move.refused. */
+export async function expectSameMigrations(source: Session, target: Session): Promise<void> {
+  const namesOf = async (session: Session) =>
+    (await session.query<{ name: string }>('select name from migrations')).map(({ name }) => name);
+  const [here, there] = await Promise.all([namesOf(source), namesOf(target)]);
+  const alone = [...here.filter((name) => !there.includes(name)), ...there.filter((name) => !here.includes(name))];
+  if (alone.length > 0)
+    throw fail('move.refused', { internal: `schemas differ by ${alone.join(', ')}; run \`praxis migrate\`` });
+}
+
 export interface TableSize {
   readonly rows: number;
   readonly bytes: number;

@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import type { INestApplicationContext } from '@nestjs/common';
+import { Audit } from '#infra/audit';
+import { systemClock, type TenantId, toDate, type UserId } from '#infra/kernel';
+import { RedisConnections } from '#infra/redis';
+import { Sharding } from '#infra/sharding';
+import { Log } from '#infra/telemetry';
+import { type BlockedSubject, Blocks } from '#infra/throttling';
+import { type Command, UsageError } from './command.js';
+import { operatorContext, withProduct } from './product.js';
+
+const readyTimeoutMs = 5_000;
+
+export const limitsBlocksCommand: Command = {
+  words: 'limits blocks',
+  usage: 'limits blocks',
+  summary: 'addresses and users that are blocked for exceeding limits again and again, a line of JSON each',
+  async run(args) {
+    parsed(args);
+    await withProduct(async (product) => {
+      for (const { subject, until } of await (await blocksOf(product)).list())
+        console.log(JSON.stringify({ ...subject, until: toDate(until).toISOString() }));
+    });
+  },
+};
+
+export const limitsUnblockCommand: Command = {
+  words: 'limits unblock',
+  usage: 'limits unblock (--address IP | --tenant SLUG --user ID)',
+  summary: 'lets it in again, everywhere within 10 s',
+  async run(args) {
+    const { address, tenant, user } = parsed(args);
+    if (address === undefined ? tenant === undefined || user === undefined : (tenant ?? user) !== undefined)
+      throw new UsageError('name either an address, or a tenant and its user');
+    await withProduct(async (product) => {
+      const blocks = await blocksOf(product);
+      const lifted =
+        address === undefined
+          ? await liftUser(product, blocks, tenant ?? '', user ?? '')
+          : await blocks.lift({ kind: 'address', address });
+      console.log(JSON.stringify({ lifted }));
+      if (!lifted) process.exitCode = 1;
+    });
+  },
+};
+
+/** On record in the tenant before it is lifted. */
+async function liftUser(product: INestApplicationContext, blocks: Blocks, slug: string, id: string): Promise<boolean> {
+  const tenant = await product.get(Sharding).tenants.bySlug(slug);
+  const userId = id as UserId;
+  const subject: BlockedSubject = { kind: 'user', tenantId: tenant.id as TenantId, userId };
+  if (!(await blocks.has(subject))) return false;
+  const event = { action: 'limit.unblock', resourceType: 'user', resourceId: userId } as const;
+  await product.get(Audit).recordRead(operatorContext(tenant, 'limits unblock'), event, 'directory');
+  return blocks.lift(subject);
+}
+
+async function blocksOf(product: INestApplicationContext): Promise<Blocks> {
+  const redis = product.get(RedisConnections);
+  await redis.ready('limits', readyTimeoutMs);
+  return new Blocks({ redis, log: product.get(Log), clock: systemClock });
+}
+
+function parsed(args: readonly string[]) {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({ args: [...args], options: { address: text, tenant: text, user: text } }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

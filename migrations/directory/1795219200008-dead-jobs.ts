@@ -1,0 +1,5 @@
+import { deadJobsIndex } from '../query-care.js';
+
+export class DeadJobs1795219200008 {
+  readonly indexes = [deadJobsIndex];
+}

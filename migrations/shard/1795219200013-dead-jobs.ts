@@ -1,0 +1,5 @@
+import { deadJobsIndex } from '../query-care.js';
+
+export class DeadJobs1795219200013 {
+  readonly indexes = [deadJobsIndex];
+}
