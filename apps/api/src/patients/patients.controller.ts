@@ -57,7 +57,7 @@ export class PatientsController {
     idempotency: 'accepted',
     status: 201,
     answers: patient,
-    refusals: ['patient.possible_duplicate', 'patient.born_later'],
+    refusals: ['patient.possible_duplicate', 'patient.born_later', 'quota.exceeded'],
     summary: 'Register somebody who is not registered yet',
   })
   async create(

@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { Audit } from '#infra/audit';
+import { Cache } from '#infra/cache';
 import { TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
+import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
 import { Metrics } from '#infra/telemetry';
 import { AppointmentsService } from './appointments.service.js';
@@ -14,22 +16,26 @@ import { CatalogueService } from './catalogue.service.js';
 const parts = Symbol('parts of booking');
 
 @Module({
+  imports: [QuotasModule],
   providers: [
     {
       provide: parts,
-      inject: [Sharding, Audit, Outbox, TenantCrypto, Metrics],
-      useFactory: (
-        sharding: Sharding,
-        audit: Audit,
-        outbox: Outbox,
-        crypto: TenantCrypto,
-        metrics: Metrics,
-      ): BookingParts => ({ sharding, audit, outbox, crypto, metrics, clock: systemClock }),
+      inject: [Sharding, Audit, Outbox, TenantCrypto, Metrics, Quotas],
+      useFactory: (...[sharding, audit, outbox, crypto, metrics, quotas]: Needs): BookingParts => ({
+        sharding,
+        audit,
+        outbox,
+        crypto,
+        metrics,
+        quotas,
+        clock: systemClock,
+      }),
     },
     {
       provide: CatalogueService,
-      inject: [parts],
-      useFactory: ({ sharding, audit, clock }: BookingParts) => new CatalogueService(sharding, audit, clock),
+      inject: [parts, Cache],
+      useFactory: ({ sharding, audit, clock, quotas }: BookingParts, cache: Cache) =>
+        new CatalogueService(sharding, audit, clock, quotas, cache),
     },
     {
       provide: CalendarService,
@@ -51,3 +57,5 @@ const parts = Symbol('parts of booking');
   exports: [AppointmentsService, AvailabilityService, BookingService, CalendarService, CatalogueService],
 })
 export class AppointmentsModule {}
+
+type Needs = [Sharding, Audit, Outbox, TenantCrypto, Metrics, Quotas];

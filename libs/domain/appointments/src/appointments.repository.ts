@@ -44,24 +44,24 @@ const inRange = (start: string) =>
   `${start} >= $2 and ${start} < $3 and ($4::text is null or a.status = $4) and ($5::uuid is null or a.location_id = $5)`;
 
 /**
- * One statement for each way to the rows, so that each is one range of an index. $1 tenant, $8 limit, $9 what narrows it.
+ * One statement for each way to the rows, so that each is one range of an index. $1 tenant, $8 limit, $9 rows to pass over, $10 what narrows it.
  * `offset 0` keeps the planner from joining all of a resource's visits when a page is wanted.
  */
 const listBy = {
   start: `select ${columns}, a.start_min as "orderMin" from appointment a
     where a.tenant_id = $1 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8`,
+    order by a.start_min, a.id limit $8 offset $9`,
   location: `select ${columns}, a.start_min as "orderMin" from appointment a
-    where a.tenant_id = $1 and a.location_id = $9 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8`,
+    where a.tenant_id = $1 and a.location_id = $10 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
+    order by a.start_min, a.id limit $8 offset $9`,
   status: `select ${columns}, a.start_min as "orderMin" from appointment a
-    where a.tenant_id = $1 and a.status = $9 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8`,
+    where a.tenant_id = $1 and a.status = $10 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
+    order by a.start_min, a.id limit $8 offset $9`,
   resource: `select ${columns}, r.start_min as "orderMin" from appointment_resource r
     cross join lateral (select * from appointment v where v.tenant_id = r.tenant_id and v.id = r.appointment_id offset 0) a
-    where r.tenant_id = $1 and r.resource_id = $9 and ${inRange('r.start_min')}
+    where r.tenant_id = $1 and r.resource_id = $10 and ${inRange('r.start_min')}
       and (r.start_min, r.appointment_id) > ($6, $7)
-    order by r.start_min, r.appointment_id limit $8`,
+    order by r.start_min, r.appointment_id limit $8 offset $9`,
 } as const;
 
 const lowestMin = -2_147_483_648;
@@ -136,7 +136,7 @@ export class AppointmentsRepository {
   async list(
     tx: ReadContext,
     filter: AppointmentFilter,
-    { limit, after }: PageRequest<AppointmentKey>,
+    { limit, after, skip = 0 }: PageRequest<AppointmentKey>,
   ): Promise<Page<AppointmentRow, AppointmentKey>> {
     const { fromMin = lowestMin, toMin = highestMin, resourceId, locationId, status } = filter;
     const way = resourceId ? 'resource' : locationId ? 'location' : status ? 'status' : 'start';
@@ -150,6 +150,7 @@ export class AppointmentsRepository {
       after?.startMin ?? lowestMin,
       after?.id ?? nil,
       limit + 1,
+      skip,
       ...(narrowed === undefined ? [] : [narrowed]),
     ]);
     const page = pageOf(rows, limit, ({ orderMin, id }) => ({ startMin: orderMin, id }));

@@ -118,7 +118,9 @@ export class AppointmentsService {
       versionFrom: current.version,
       versionTo: next.version,
     });
-    return this.#envelopes.openAppointment(tx, next);
+    const cancelled = await this.#envelopes.openAppointment(tx, next);
+    await this.parts.quotas.release(tx, 'orders', 1, current.createdAt);
+    return cancelled;
   }
 
   async #recordRead(ctx: TenantContext, action: string, id: AppointmentId): Promise<void> {

@@ -3,6 +3,7 @@ import type { Audit } from '#infra/audit';
 import type { TenantCrypto } from '#infra/crypto';
 import { type AppError, type Clock, type Instant, newId, type TenantContext } from '#infra/kernel';
 import type { Outbox } from '#infra/queues';
+import type { Quotas } from '#infra/quotas';
 import type { ReadContext, Sharding, WriteContext } from '#infra/sharding';
 import type { Counter, Metrics } from '#infra/telemetry';
 import { formatInstant, instantOfMinute, minuteOfInstant } from '#infra/time';
@@ -63,6 +64,7 @@ export interface BookingParts {
   readonly crypto: TenantCrypto;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  readonly quotas: Quotas;
 }
 
 /** Bookings within this distance count when the least busy provider is looked for. */
@@ -116,7 +118,9 @@ export class BookingService {
       return booked;
     } catch (error) {
       this.#outcomes.inc({ outcome: error instanceof SlotTaken ? 'conflict' : 'failure' });
-      throw error instanceof SlotTaken ? await this.#refusal(ctx, error) : error;
+      throw error instanceof SlotTaken
+        ? await this.#refusal(ctx, error)
+        : await this.parts.quotas.refusalOf(ctx, error);
     }
   }
 
@@ -159,6 +163,7 @@ export class BookingService {
     const remark = { id: newId(), reason: null, sealedNote: null };
     this.#rows.insert(tx, row, 'booked', remark);
     await this.#announce(tx, 'booked', row);
+    await this.parts.quotas.consume(tx, 'orders');
     const { sealed: _, ...visible } = row;
     return { ...visible, client: booking.client, note: booking.note || null };
   }

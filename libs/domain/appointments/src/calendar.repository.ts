@@ -108,8 +108,8 @@ export class CalendarRepository {
               created_at as "createdAt"
          from block
         where tenant_id = $1 and resource_id = $2 and end_min > $3 and (start_min, id) > ($4, $5)
-        order by start_min, id limit $6`,
-      [tx.tenant.id, id, fromMin, after.startMin, after.id, page.limit + 1],
+        order by start_min, id limit $6 offset $7`,
+      [tx.tenant.id, id, fromMin, after.startMin, after.id, page.limit + 1, page.skip ?? 0],
     );
     const blocks = rows.map((row) => ({ ...row, createdAt: row.createdAt.getTime() }));
     return pageOf(blocks, page.limit, (block) => ({ startMin: block.startMin, id: block.id }));

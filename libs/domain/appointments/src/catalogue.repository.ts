@@ -44,8 +44,8 @@ export class CatalogueRepository {
 
   async locations(tx: ReadContext, page: PageRequest<LocationId>): Promise<Page<Location, LocationId>> {
     const rows = await tx.db.query<Location>(
-      `select ${locationColumns} from location where tenant_id = $1 and id > $2 order by id limit $3`,
-      [tx.tenant.id, page.after ?? nil, page.limit + 1],
+      `select ${locationColumns} from location where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
+      [tx.tenant.id, page.after ?? nil, page.limit + 1, page.skip ?? 0],
     );
     return pageOf(rows, page.limit, ({ id }) => id);
   }
@@ -78,8 +78,8 @@ export class CatalogueRepository {
 
   async services(tx: ReadContext, page: PageRequest<ServiceId>): Promise<Page<Service, ServiceId>> {
     const rows = await tx.db.query<Service>(
-      `select ${serviceColumns} from service where tenant_id = $1 and id > $2 order by id limit $3`,
-      [tx.tenant.id, page.after ?? nil, page.limit + 1],
+      `select ${serviceColumns} from service where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
+      [tx.tenant.id, page.after ?? nil, page.limit + 1, page.skip ?? 0],
     );
     return pageOf(rows, page.limit, ({ id }) => id);
   }
@@ -132,8 +132,8 @@ export class CatalogueRepository {
     const rows = await tx.db.query<Resource>(
       `select ${resourceColumns} from resource
         where tenant_id = $1 and id > $2 and ($3::uuid is null or location_id = $3) and ($4::text is null or kind = $4)
-        order by id limit $5`,
-      [tx.tenant.id, page.after ?? nil, filter.locationId ?? null, filter.kind ?? null, page.limit + 1],
+        order by id limit $5 offset $6`,
+      [tx.tenant.id, page.after ?? nil, filter.locationId ?? null, filter.kind ?? null, page.limit + 1, page.skip ?? 0],
     );
     return pageOf(rows, page.limit, ({ id }) => id);
   }

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { Audit } from '#infra/audit';
+import { Cache } from '#infra/cache';
 import { type Clock, newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
+import type { Quotas } from '#infra/quotas';
 import { Sharding, type WriteContext } from '#infra/sharding';
 import { isZone, minuteOfInstant } from '#infra/time';
 import { fail } from './appointments.errors.js';
@@ -29,7 +31,14 @@ import { expectVersion, nextVersion } from './versions.js';
 /** The most services that one resource's list of skills shows. */
 const skillsMax = 500;
 
-/** What is offered, where, and who or what it takes. */
+interface Offered {
+  readonly active: boolean;
+}
+
+/** Lists and single services are forgotten together: they change rarely. */
+const servicesTag = 'services';
+
+/** What is offered, where, and who or what it takes. Services are read through the cache. */
 @Injectable()
 export class CatalogueService {
   readonly #rows = new CatalogueRepository();
@@ -39,17 +48,21 @@ export class CatalogueService {
     private readonly sharding: Sharding,
     private readonly audit: Audit,
     private readonly clock: Clock,
+    private readonly quotas: Quotas,
+    private readonly cache: Cache,
   ) {}
 
   async createLocation(ctx: TenantContext, input: NewLocation): Promise<Location> {
     demand(ctx, 'catalogue.change');
     if (!isZone(input.tz)) throw fail('location.unknown_zone');
     const location = { ...input, id: newId<LocationId>(), active: true, version: 1 };
-    return this.sharding.writeOnce(ctx, async (tx) => {
+    const created = this.sharding.writeOnce(ctx, async (tx) => {
       await this.#rows.insertLocation(tx, location, this.clock.now());
       await this.#recorded(tx, 'location.create', location);
+      await this.quotas.consume(tx, 'locations');
       return location;
     });
+    return this.quotas.refusing(ctx, created);
   }
 
   async locations(ctx: TenantContext, page: PageRequest<LocationId>): Promise<Page<Location, LocationId>> {
@@ -71,34 +84,41 @@ export class CatalogueService {
     changes: LocationChanges,
   ): Promise<Location> {
     demand(ctx, 'catalogue.change');
-    return this.sharding.write(ctx, async (tx) => {
+    const changed = this.sharding.write(ctx, async (tx) => {
       const current = expectVersion('location', await this.#rows.locationForUpdate(tx, id), expectedVersion);
       const next = nextVersion(current, changes);
       await this.#rows.updateLocation(tx, next, this.clock.now());
       await this.#recorded(tx, 'location.change', next, current, changes);
+      await this.#reckoned(tx, 'locations', current, next);
       return next;
     });
+    return this.quotas.refusing(ctx, changed);
   }
 
   async createService(ctx: TenantContext, input: NewService): Promise<Service> {
     demand(ctx, 'catalogue.change');
     if (!reachIsLegal(input)) throw fail('service.segments_too_long');
     const service = { ...input, id: newId<ServiceId>(), active: true, version: 1 };
-    return this.sharding.writeOnce(ctx, async (tx) => {
+    const created = this.sharding.writeOnce(ctx, async (tx) => {
       await this.#rows.insertService(tx, service, this.clock.now());
       await this.#recorded(tx, 'service.create', service);
+      await this.quotas.consume(tx, 'products');
       return service;
     });
+    return this.quotas.refusing(ctx, created);
   }
 
   async services(ctx: TenantContext, page: PageRequest<ServiceId>): Promise<Page<Service, ServiceId>> {
     demand(ctx, 'catalogue.read');
-    return this.sharding.read(ctx, (tx) => this.#rows.services(tx, page), { from: 'replica' });
+    const key = `services:${page.limit}:${page.after ?? 'first'}:${page.skip ?? 0}`;
+    const load = (asker: TenantContext) => this.sharding.read(asker, (tx) => this.#rows.services(tx, page));
+    return this.cache.getOrSet(ctx, 'catalogue', key, load, { tags: () => [servicesTag] });
   }
 
   async service(ctx: TenantContext, id: ServiceId): Promise<Service> {
     demand(ctx, 'catalogue.read');
-    const found = await this.sharding.read(ctx, (tx) => this.#rows.service(tx, id));
+    const load = (asker: TenantContext) => this.sharding.read(asker, (tx) => this.#rows.service(tx, id));
+    const found = await this.cache.getOrSet(ctx, 'catalogue', `service:${id}`, load, { tags: () => [servicesTag] });
     if (!found) throw fail('service.not_found');
     return found;
   }
@@ -111,14 +131,16 @@ export class CatalogueService {
     changes: ServiceChanges,
   ): Promise<Service> {
     demand(ctx, 'catalogue.change');
-    return this.sharding.write(ctx, async (tx) => {
+    const changed = this.sharding.write(ctx, async (tx) => {
       const current = expectVersion('service', await this.#rows.serviceForUpdate(tx, id), expectedVersion);
       const next = nextVersion(current, changes);
       if (!reachIsLegal(next)) throw fail('service.segments_too_long');
       await this.#rows.updateService(tx, next, this.clock.now());
       await this.#recorded(tx, 'service.change', next, current, changes);
+      await this.#reckoned(tx, 'products', current, next);
       return next;
     });
+    return this.quotas.refusing(ctx, changed);
   }
 
   async createResource(ctx: TenantContext, input: NewResource): Promise<Resource> {
@@ -216,6 +238,17 @@ export class CatalogueService {
     });
   }
 
+  /** What is closed or no longer offered gives its place back. */
+  async #reckoned(
+    tx: WriteContext,
+    resource: 'locations' | 'products',
+    before: Offered,
+    after: Offered,
+  ): Promise<void> {
+    if (before.active && !after.active) await this.quotas.release(tx, resource);
+    if (!before.active && after.active) await this.quotas.consume(tx, resource);
+  }
+
   async #recorded(
     tx: WriteContext,
     action: `${string}.${string}`,
@@ -223,6 +256,7 @@ export class CatalogueService {
     before?: { readonly version: number },
     changes: object = {},
   ): Promise<void> {
+    if (action.startsWith('service.')) tx.afterCommit(() => void this.cache.forgetTag(tx, servicesTag));
     await this.audit.record(tx, {
       action,
       resourceType: action.slice(0, action.indexOf('.')),

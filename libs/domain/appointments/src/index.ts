@@ -38,6 +38,7 @@ export {
   type ServiceId,
 } from './catalogue.js';
 export { CatalogueService } from './catalogue.service.js';
+export { appointmentQueries } from './hot-queries.js';
 export { type ResourceId, type ResourceKind, resourceKinds } from './resource.js';
 export type { DatedSchedule, DayWindow, Override, WeeklyRule } from './schedule.js';
 export { type SeededClinic, seedClinic } from './seed-clinic.js';

@@ -1,5 +1,8 @@
+import { Cache, cacheConfig } from '#infra/cache';
+import { parseConfig } from '#infra/config';
 import { isAppError, newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
 import { type LocalDate, minuteOfInstant } from '#infra/time';
@@ -23,12 +26,15 @@ export function openServices(db: TestDatabases) {
   const log = createLog({ level: 'error', service: 'test' }, identity);
   const metrics = new Metrics({ config: { monitoring: true, service: 'test' }, identity, log });
   const outbox = new Outbox(new Catalogue({ facts: appointmentFacts }), new Nudge(redis, log), clock);
-  const parts = { sharding, audit, outbox, crypto, metrics, clock };
+  const quotas = new Quotas({ sharding, clock, log, metrics });
+  const parts = { sharding, audit, outbox, crypto, metrics, clock, quotas };
+  const { cache: config } = parseConfig({ cache: cacheConfig }, db.env);
+  const cache = new Cache({ config, redis, crypto, audit, log, metrics, clock });
   const availability = new AvailabilityService(sharding, clock);
   return {
     metrics,
     availability,
-    catalogue: new CatalogueService(sharding, audit, clock),
+    catalogue: new CatalogueService(sharding, audit, clock, quotas, cache),
     calendar: new CalendarService(sharding, audit, clock),
     booking: new BookingService(parts, availability),
     appointments: new AppointmentsService(parts),

@@ -77,7 +77,7 @@ describe('the picture of a card', () => {
     const redis = db.redis.get('cache');
     const keys = await redis.keys(`c1:{t:${ctx.tenant.id}}:*`);
     const values = await Promise.all(keys.map((key) => redis.getBuffer(key)));
-    expect(keys).toHaveLength(1);
+    expect(keys.filter((key) => key.includes(':qrCodes:'))).toHaveLength(1);
     expect([...keys, ...values].filter((text) => text?.includes(scan) || text?.includes('<svg'))).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+export type { Sighting } from './cached-members.js';
 export {
   type Card,
   type CardHistoryEntry,
@@ -10,6 +11,7 @@ export {
 export { scanMaxChars } from './card-code.js';
 export type { CardFace } from './card-pictures.js';
 export { CardsService, type GeneratedCard } from './cards.service.js';
+export { memberQueries } from './hot-queries.js';
 export { type IdScheme, idNumberLength, idSchemes } from './id-scheme.js';
 export {
   type Member,
@@ -25,6 +27,7 @@ export {
   type Period,
 } from './member.js';
 export { memberFacts } from './members.facts.js';
+export { forgetMember, memberJobs } from './members.jobs.js';
 export { MembersModule } from './members.module.js';
 export { type MemberVerb, permissionOf } from './members.policy.js';
 export type { MemberFilter } from './members.repository.js';

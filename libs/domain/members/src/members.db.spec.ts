@@ -233,9 +233,11 @@ describe('every reading and every change', () => {
       await run(asking);
       expect(await audited(asking)).toEqual([told]);
     }
-    const facts = await db.asAdmin('shard-1', 'select name, key, payload from outbox where tenant_id = $1', [
-      ctx.tenant.id,
-    ]);
+    const facts = await db.asAdmin(
+      'shard-1',
+      "select name, key, payload from outbox where tenant_id = $1 and kind = 'fact'",
+      [ctx.tenant.id],
+    );
     expect(facts).toEqual([{ name: 'member.enrolled', key: id, payload: { memberId: id, version: 1 } }]);
   });
 });

@@ -4,6 +4,7 @@ import { Cache } from '#infra/cache';
 import { RootKey, TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
+import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
 import { CardCodes, cardCodeKeyLabel } from './card-code.js';
 import { CardPictures } from './card-pictures.js';
@@ -14,15 +15,17 @@ import { VerificationService } from './verification.service.js';
 const parts = Symbol('parts of members');
 
 @Module({
+  imports: [QuotasModule],
   providers: [
     {
       provide: parts,
-      inject: [Sharding, Audit, Outbox, TenantCrypto],
-      useFactory: (sharding: Sharding, audit: Audit, outbox: Outbox, crypto: TenantCrypto): MembersParts => ({
+      inject: [Sharding, Audit, Outbox, TenantCrypto, Quotas],
+      useFactory: (...[sharding, audit, outbox, crypto, quotas]: Needs): MembersParts => ({
         sharding,
         audit,
         outbox,
         crypto,
+        quotas,
         clock: systemClock,
       }),
     },
@@ -31,7 +34,11 @@ const parts = Symbol('parts of members');
       inject: [RootKey],
       useFactory: (root: RootKey) => new CardCodes(root.derive(cardCodeKeyLabel)),
     },
-    { provide: MembersService, inject: [parts], useFactory: (all: MembersParts) => new MembersService(all) },
+    {
+      provide: MembersService,
+      inject: [parts, Cache],
+      useFactory: (all: MembersParts, cache: Cache) => new MembersService(all, cache),
+    },
     {
       provide: CardsService,
       inject: [parts, CardCodes, Cache],
@@ -47,3 +54,5 @@ const parts = Symbol('parts of members');
   exports: [CardsService, MembersService, VerificationService],
 })
 export class MembersModule {}
+
+type Needs = [Sharding, Audit, Outbox, TenantCrypto, Quotas];

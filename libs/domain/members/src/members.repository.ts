@@ -27,9 +27,9 @@ const columns = `m.id, m.version, m.member_no as "memberNo", m.status, m.identit
 const nil = '00000000-0000-0000-0000-000000000000';
 
 const lists = {
-  all: `select ${columns} from member m where m.tenant_id = $1 and m.id > $2 order by m.id limit $3`,
+  all: `select ${columns} from member m where m.tenant_id = $1 and m.id > $2 order by m.id limit $3 offset $4`,
   byStatus: `select ${columns} from member m
-    where m.tenant_id = $1 and m.id > $2 and m.status = $4 order by m.id limit $3`,
+    where m.tenant_id = $1 and m.id > $2 and m.status = $5 order by m.id limit $3 offset $4`,
 } as const;
 
 /** Every statement about members, their id numbers' tokens and their memberships. Lists go in order of enrolment. */
@@ -112,12 +112,13 @@ export class MembersRepository {
   async list(
     tx: ReadContext,
     { status }: MemberFilter,
-    { limit, after }: PageRequest<MemberId>,
+    { limit, after, skip = 0 }: PageRequest<MemberId>,
   ): Promise<Page<MemberRow, MemberId>> {
     const rows = await tx.db.query<Stored<MemberRow>>(status ? lists.byStatus : lists.all, [
       tx.tenant.id,
       after ?? nil,
       limit + 1,
+      skip,
       ...(status ? [status] : []),
     ]);
     return pageOf(rows.map(withInstants), limit, ({ id }) => id);

@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import type { Audit } from '#infra/audit';
+import type { Audit, AuditEvent } from '#infra/audit';
+import type { Cache } from '#infra/cache';
 import type { TenantCrypto } from '#infra/crypto';
-import { type Clock, newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
+import { type Clock, isAppError, newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
 import type { Outbox } from '#infra/queues';
+import type { Quotas } from '#infra/quotas';
 import type { Sharding, WriteContext } from '#infra/sharding';
 import { isZone } from '#infra/time';
+import { CachedMembers, type Sighting } from './cached-members.js';
 import { type IdNumber, type IdScheme, readIdNumber } from './id-scheme.js';
 import { Identities } from './identities.js';
 import {
@@ -20,6 +23,7 @@ import {
 } from './member.js';
 import { fail } from './members.errors.js';
 import { enrolledFact } from './members.facts.js';
+import { forgetMember } from './members.jobs.js';
 import { demand } from './members.policy.js';
 import { type MemberFilter, type MemberRow, MembersRepository } from './members.repository.js';
 
@@ -29,6 +33,7 @@ export interface MembersParts {
   readonly outbox: Outbox;
   readonly crypto: TenantCrypto;
   readonly clock: Clock;
+  readonly quotas: Quotas;
 }
 
 /** Who belongs, and when. Every reading is recorded; an id number is never shown whole. */
@@ -37,8 +42,14 @@ export class MembersService {
   readonly #rows = new MembersRepository();
   readonly #identities: Identities;
 
-  constructor(private readonly parts: MembersParts) {
+  readonly #cached: CachedMembers;
+
+  constructor(
+    private readonly parts: MembersParts,
+    cache: Cache,
+  ) {
     this.#identities = new Identities(parts.crypto);
+    this.#cached = new CachedMembers(cache, parts.sharding, this.#rows, this.#identities);
   }
 
   /** Gives the next membership number, once for each id number. */
@@ -51,10 +62,15 @@ export class MembersService {
       this.#identities.seal(ctx, id, name, read),
       this.#identities.tokensToStore(ctx, read),
     ]);
-    return this.parts.sharding.writeOnce(ctx, async (tx) => {
+    const enrolled = this.parts.sharding.writeOnce(ctx, async (tx) => {
       const row = await this.#enrol(tx, { id, identity, period: membership }, tokens);
-      return this.#identities.open(tx, row);
+      const member = await this.#identities.open(tx, row);
+      await this.parts.quotas.consume(tx, 'members');
+      return member;
     });
+    const member = await this.parts.quotas.refusing(ctx, enrolled);
+    await this.#cached.enrolled(ctx, tokens);
+    return member;
   }
 
   /**
@@ -62,17 +78,18 @@ export class MembersService {
    * is on record either way.
    */
   async lookup(ctx: TenantContext, scheme: IdScheme, idNumber: string): Promise<Member> {
+    return (await this.sight(ctx, scheme, idNumber)).member;
+  }
+
+  /** As `lookup`, and says how fresh the answer is. A member that is cached is found while its shard is away. */
+  async sight(ctx: TenantContext, scheme: IdScheme, idNumber: string): Promise<Sighting> {
     demand(ctx, 'member.lookup');
     const tokens = await this.#identities.tokensToFind(ctx, expectIdNumber(scheme, idNumber));
-    const row = await this.parts.sharding.read(ctx, (tx) => this.#rows.byToken(tx, tokens));
-    const member = row && (await this.#identities.open(ctx, row));
-    await this.parts.audit.recordRead(ctx, {
-      action: 'member.lookup',
-      resourceType: 'member',
-      ...(member ? { resourceId: member.id } : { outcome: 'failure' }),
-    });
-    if (!member) throw fail('member.not_found');
-    return member;
+    const seen = await this.#cached.byTokens(ctx, tokens);
+    const event = { action: 'member.lookup', resourceType: 'member' } as const;
+    if (seen) return this.#recorded(ctx, { ...event, resourceId: seen.member.id }, seen);
+    await this.parts.audit.recordRead(ctx, { ...event, outcome: 'failure' });
+    throw fail('member.not_found');
   }
 
   async list(ctx: TenantContext, filter: MemberFilter, page: PageRequest<MemberId>): Promise<Page<Member, MemberId>> {
@@ -89,17 +106,21 @@ export class MembersService {
 
   async read(ctx: TenantContext, id: MemberId): Promise<Member> {
     demand(ctx, 'member.read');
-    const row = await this.parts.sharding.read(ctx, (tx) => this.#rows.read(tx, id));
-    if (!row) throw fail('member.not_found');
-    const member = await this.#identities.open(ctx, row);
-    await this.parts.audit.recordRead(ctx, { action: 'member.read', resourceType: 'member', resourceId: id });
-    return member;
+    const seen = await this.#cached.byId(ctx, id);
+    if (!seen) throw fail('member.not_found');
+    const event = { action: 'member.read', resourceType: 'member', resourceId: id } as const;
+    return (await this.#recorded(ctx, event, seen)).member;
+  }
+
+  /** For a job: what was said after the commit, should nobody have said it. */
+  forgetCached(ctx: TenantContext, id: MemberId): Promise<void> {
+    return this.#cached.changed(ctx, id);
   }
 
   /** Suspends, reinstates or ends; cards count from the next verification on. */
   async change(ctx: TenantContext, id: MemberId, expectedVersion: number, change: MemberChange): Promise<Member> {
     demand(ctx, 'member.manage');
-    return this.parts.sharding.writeOnce(ctx, async (tx) => {
+    return this.#changed(ctx, id, async (tx) => {
       const current = await this.#rows.readForUpdate(tx, id);
       if (!current) throw fail('member.not_found');
       if (current.version !== expectedVersion)
@@ -107,7 +128,9 @@ export class MembersService {
       const status = statusAfter(current.status, change);
       if (status === null) throw fail('member.wrong_state', { internal: `${change} of ${current.status}` });
       const next = await this.#advance(tx, current, { status }, `member.${change}`);
-      return this.#identities.open(tx, next);
+      const member = await this.#identities.open(tx, next);
+      if (status === 'resigned') await this.parts.quotas.release(tx, 'members');
+      return member;
     });
   }
 
@@ -115,7 +138,7 @@ export class MembersService {
   async addMembership(ctx: TenantContext, id: MemberId, period: Period): Promise<Member> {
     demand(ctx, 'member.manage');
     expectPeriod(period);
-    return this.parts.sharding.writeOnce(ctx, async (tx) => {
+    return this.#changed(ctx, id, async (tx) => {
       const current = await this.#rows.readForUpdate(tx, id);
       if (!current) throw fail('member.not_found');
       if (current.status === 'resigned') throw fail('member.wrong_state', { internal: 'membership of resigned' });
@@ -126,6 +149,27 @@ export class MembersService {
       const next = await this.#advance(tx, current, { memberships }, 'member.add_membership');
       return this.#identities.open(tx, next);
     });
+  }
+
+  /**
+   * Nobody is shown anything before it is on record: beside the data, or while that shard is away and the member was cached,
+   * in the tenant's record in the directory.
+   */
+  async #recorded(ctx: TenantContext, event: AuditEvent, seen: Sighting): Promise<Sighting> {
+    try {
+      await this.parts.audit.recordRead(ctx, event);
+      return seen;
+    } catch (error) {
+      if (seen.from === 'source' || !isAppError(error, 'audit.unavailable')) throw error;
+      await this.parts.audit.recordRead(ctx, event, 'directory');
+      return { ...seen, from: 'late' };
+    }
+  }
+
+  async #changed(ctx: TenantContext, id: MemberId, change: (tx: WriteContext) => Promise<Member>): Promise<Member> {
+    const member = await this.parts.sharding.writeOnce(ctx, change);
+    await this.#cached.changed(ctx, id);
+    return member;
   }
 
   async #enrol(
@@ -165,6 +209,7 @@ export class MembersService {
   ): Promise<MemberRow> {
     const next = { ...current, ...changes, version: current.version + 1, updatedAt: this.parts.clock.now() };
     this.#rows.update(tx, next);
+    await this.parts.outbox.append(tx, forgetMember.entry(next.id, { memberId: next.id }));
     await this.parts.audit.record(tx, {
       action,
       resourceType: 'member',

@@ -3,6 +3,7 @@ import { Cache, cacheConfig } from '#infra/cache';
 import { parseConfig } from '#infra/config';
 import { newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
 import type { LocalDate } from '#infra/time';
@@ -11,6 +12,7 @@ import { CardPictures } from '../src/card-pictures.js';
 import { CardsService } from '../src/cards.service.js';
 import type { NewMember, Period } from '../src/member.js';
 import { memberFacts } from '../src/members.facts.js';
+import { memberJobs } from '../src/members.jobs.js';
 import { MembersService } from '../src/members.service.js';
 import { VerificationService } from '../src/verification.service.js';
 
@@ -20,15 +22,16 @@ const identity = { app: 'test', version: '0.0.0' };
 export function openServices(db: TestDatabases) {
   const { sharding, audit, crypto, clock, redis } = db;
   const log = createLog({ level: 'error', service: 'test' }, identity);
-  const outbox = new Outbox(new Catalogue({ facts: memberFacts }), new Nudge(redis, log), clock);
-  const parts = { sharding, audit, outbox, crypto, clock };
+  const outbox = new Outbox(new Catalogue({ jobs: memberJobs, facts: memberFacts }), new Nudge(redis, log), clock);
+  const quotas = new Quotas({ sharding, clock, log, metrics: new Metrics() });
+  const parts = { sharding, audit, outbox, crypto, clock, quotas };
   const codes = new CardCodes(db.rootKey.derive(cardCodeKeyLabel));
   const { cache: config } = parseConfig({ cache: cacheConfig }, db.env);
   const cache = new Cache({ config, redis, crypto, audit, log, metrics: new Metrics(), clock });
   return {
     codes,
     cache,
-    members: new MembersService(parts),
+    members: new MembersService(parts, cache),
     cards: new CardsService(parts, codes, new CardPictures(cache)),
     verification: new VerificationService(parts, codes),
   };

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import type { TenantCrypto } from '#infra/crypto';
 import type { TenantContext } from '#infra/kernel';
 import type { LocalDate } from '#infra/time';
+import type { Note, NoteId } from './note.js';
+import type { NoteRow } from './notes.repository.js';
 import {
   type Demographics,
   demographicsOf,
@@ -23,10 +25,13 @@ const demographicsSchema = z.strictObject({
   address: z.strictObject({ street: text, city: text, region: text, postcode: text, country: text }).nullable(),
 });
 
+const notePlace = (rowId: NoteId) => ({ table: 'clinical_note', rowId, group: 'content' });
+const noteSchema = z.strictObject({ text: z.string() });
+
 const patientPlace = (rowId: PatientId) => ({ table: 'patient', rowId, group: 'demographics' });
 const versionPlace = (rowId: string) => ({ table: 'patient_version', rowId, group: 'demographics' });
 
-/** Who somebody is, sealed before it reaches a row and opened only for a reader. */
+/** Who somebody is and what is written about them, sealed before it reaches a row and opened only for a reader. */
 export class Envelopes {
   constructor(private readonly crypto: TenantCrypto) {}
 
@@ -46,5 +51,14 @@ export class Envelopes {
   async openVersion({ tenant }: TenantContext, { id, sealed, ...row }: VersionRow): Promise<PatientVersion> {
     const opened = await this.crypto.openJson(tenant.id, versionPlace(id), sealed);
     return { ...row, demographics: demographicsSchema.parse(opened) };
+  }
+
+  sealNote({ tenant }: TenantContext, id: NoteId, text: string): Promise<Buffer> {
+    return this.crypto.sealJson(tenant.id, notePlace(id), { text });
+  }
+
+  async openNote({ tenant }: TenantContext, { sealed, ...row }: NoteRow): Promise<Note> {
+    const opened = await this.crypto.openJson(tenant.id, notePlace(row.id), sealed);
+    return { ...row, ...noteSchema.parse(opened) };
   }
 }

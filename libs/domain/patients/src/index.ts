@@ -1,7 +1,10 @@
 export { isPhone, phoneDigits } from './contacts.js';
 export type { PatientCriteria } from './criteria.js';
+export { patientQueries } from './hot-queries.js';
 export { type Candidate, type ComparedField, comparedFields, type Grade, grades } from './matching.js';
 export { wordsOf } from './names.js';
+export { type Note, type NoteId, type NoteKey, noteLimits } from './note.js';
+export { NotesService } from './notes.service.js';
 export {
   type Address,
   type Demographics,

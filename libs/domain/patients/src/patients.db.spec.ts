@@ -104,7 +104,7 @@ describe.each(['shard-1', 'shard-2'])('patients on %s', (shard) => {
     for (const trace of [
       'lindqvist',
       'quirkheim',
-      '1984',
+      '1984-02-29',
       '5550199',
       'harbour',
       'vancouver',

@@ -5,6 +5,7 @@ export const fail = defineErrors({
   'patient.not_found': { kind: 'not_found', public: 'There is no such patient.' },
   'patient.version_not_found': { kind: 'not_found', public: 'There is no such version of a patient.' },
   'patient.version_conflict': { kind: 'precondition_failed', public: 'The patient has changed since you read it.' },
+  'note.not_found': { kind: 'not_found', public: 'There is no such note about this patient.' },
   'patient.possible_duplicate': {
     kind: 'conflict',
     public: 'This may be somebody who is registered already; see candidates. Send force=true to register all the same.',

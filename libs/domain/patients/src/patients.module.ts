@@ -3,7 +3,9 @@ import { Audit } from '#infra/audit';
 import { TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
+import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
+import { NotesService } from './notes.service.js';
 import { PatientSearchService } from './patient-search.service.js';
 import { PatientsService } from './patients.service.js';
 import type { PatientParts } from './records.js';
@@ -12,18 +14,21 @@ import { RegistrationService } from './registration.service.js';
 const parts = Symbol('parts of patients');
 
 @Module({
+  imports: [QuotasModule],
   providers: [
     {
       provide: parts,
-      inject: [Sharding, Audit, Outbox, TenantCrypto],
-      useFactory: (sharding: Sharding, audit: Audit, outbox: Outbox, crypto: TenantCrypto): PatientParts => ({
+      inject: [Sharding, Audit, Outbox, TenantCrypto, Quotas],
+      useFactory: (...[sharding, audit, outbox, crypto, quotas]: Needs): PatientParts => ({
         sharding,
         audit,
         outbox,
         crypto,
+        quotas,
         clock: systemClock,
       }),
     },
+    { provide: NotesService, inject: [parts], useFactory: (all: PatientParts) => new NotesService(all) },
     { provide: PatientsService, inject: [parts], useFactory: (all: PatientParts) => new PatientsService(all) },
     { provide: RegistrationService, inject: [parts], useFactory: (all: PatientParts) => new RegistrationService(all) },
     {
@@ -32,6 +37,8 @@ const parts = Symbol('parts of patients');
       useFactory: (all: PatientParts) => new PatientSearchService(all),
     },
   ],
-  exports: [PatientsService, RegistrationService, PatientSearchService],
+  exports: [NotesService, PatientsService, RegistrationService, PatientSearchService],
 })
 export class PatientsModule {}
+
+type Needs = [Sharding, Audit, Outbox, TenantCrypto, Quotas];

@@ -21,6 +21,7 @@ describe('who may do what with patients', () => {
   it('whoever may open one chart may not look among all, and whoever looks may change nothing', () => {
     expect(allowed(user('patients.read'))).toEqual(['patient.read']);
     expect(allowed(user('patients.search'))).toEqual(['patient.list', 'patient.search']);
+    expect(allowed(user('notes.read', 'notes.write'))).toEqual(['note.read', 'note.write']);
     expect(allowed(user('patients.manage'))).toEqual(['patient.create', 'patient.update']);
   });
 

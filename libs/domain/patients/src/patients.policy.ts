@@ -8,6 +8,8 @@ export const permissionOf = {
   'patient.search': 'patients.search',
   'patient.create': 'patients.manage',
   'patient.update': 'patients.manage',
+  'note.read': 'notes.read',
+  'note.write': 'notes.write',
 } as const;
 export type PatientVerb = keyof typeof permissionOf;
 

@@ -2,6 +2,7 @@ import type { Audit } from '#infra/audit';
 import type { TenantCrypto } from '#infra/crypto';
 import { type Clock, newId, type TenantContext } from '#infra/kernel';
 import type { Outbox } from '#infra/queues';
+import type { Quotas } from '#infra/quotas';
 import type { Sharding, WriteContext } from '#infra/sharding';
 import { addDays, localDateOf, minuteOfInstant } from '#infra/time';
 import { BlindIndex } from './blind-index.js';
@@ -26,6 +27,7 @@ export interface PatientParts {
   readonly outbox: Outbox;
   readonly crypto: TenantCrypto;
   readonly clock: Clock;
+  readonly quotas: Quotas;
 }
 
 /** What rows hold of a version. */
@@ -88,6 +90,7 @@ export class PatientRecords {
       fields: force ? [...fields, 'force'] : fields,
       versionTo: 1,
     });
+    await this.parts.quotas.consume(tx, 'patients');
     return { ...row, ...demographicsOf(demographics) };
   }
 

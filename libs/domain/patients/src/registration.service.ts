@@ -54,7 +54,9 @@ export class RegistrationService {
         return this.#records.insert(tx, id, person, prepared, force);
       });
     } catch (error) {
-      throw error instanceof PossibleDuplicate ? await this.#refusal(ctx, error) : error;
+      throw error instanceof PossibleDuplicate
+        ? await this.#refusal(ctx, error)
+        : await this.parts.quotas.refusalOf(ctx, error);
     }
   }
 

@@ -1,7 +1,9 @@
 import { newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
-import { createLog } from '#infra/telemetry';
+import { Quotas } from '#infra/quotas';
+import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
+import { NotesService } from '../src/notes.service.js';
 import { PatientSearchService } from '../src/patient-search.service.js';
 import { patientFacts } from '../src/patients.facts.js';
 import { PatientsService } from '../src/patients.service.js';
@@ -12,8 +14,10 @@ export function openServices(db: TestDatabases) {
   const { sharding, audit, crypto, clock, redis } = db;
   const log = createLog({ level: 'error', service: 'test' }, { app: 'test', version: '0.0.0' });
   const outbox = new Outbox(new Catalogue({ facts: patientFacts }), new Nudge(redis, log), clock);
-  const parts = { sharding, audit, outbox, crypto, clock };
+  const quotas = new Quotas({ sharding, clock, log, metrics: new Metrics() });
+  const parts = { sharding, audit, outbox, crypto, clock, quotas };
   return {
+    notes: new NotesService(parts),
     patients: new PatientsService(parts),
     registration: new RegistrationService(parts),
     searching: new PatientSearchService(parts),

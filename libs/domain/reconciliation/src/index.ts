@@ -1,4 +1,5 @@
 export { removeAbandonedUploads } from './abandoned-uploads.js';
+export { reconciliationQueries } from './hot-queries.js';
 export { StatementIngest } from './ingest.js';
 export { type KeyPart, keyPartSchema, ladderLimits, ladderSchema, type Rung, rungSchema } from './ladder.js';
 export { type Mapping, mappingSchema } from './mapping.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { newId, type TenantContext } from '#infra/kernel';
+import { isAppError, newId, type TenantContext } from '#infra/kernel';
 import { failureCode, mayRetry, type Work } from '#infra/queues';
 import type { BulkContext } from '#infra/sharding';
 import { Envelopes } from './envelopes.js';
@@ -52,8 +52,10 @@ export class StatementIngest {
       await this.parts.sharding.bulk(ctx, (tx) => this.#ingest(tx, found, work, progress));
     } catch (error) {
       await progress.settled();
-      if (!(error instanceof FileRefused)) return await this.#failed(ctx, id, work, error);
-      await this.#refuse(ctx, id, { status: 'rejected', code: error.code, columns: error.columns }, work.finish);
+      const failure = await this.parts.quotas.refusalOf(ctx, error);
+      const refused = fileRefusalOf(failure);
+      if (refused === null) return await this.#failed(ctx, found.statement, work, failure);
+      await this.#refuse(ctx, found.statement, { status: 'rejected', ...refused }, work.finish);
     }
   }
 
@@ -76,6 +78,8 @@ export class StatementIngest {
     await progress.settled();
     await this.#commit(tx, current, totals);
     await work.finish(tx);
+    await this.parts.quotas.release(tx, 'storageBytes', current.bytes);
+    if (source.kind === 'pos') await this.parts.quotas.consume(tx, 'orders', totals.accepted.count);
   }
 
   async #readFile(tx: BulkContext, found: Found, signal: AbortSignal, progress: StatementProgress) {
@@ -183,13 +187,23 @@ export class StatementIngest {
   }
 
   /** The last failure of a job leaves a word on the statement, so that nobody waits for it. */
-  async #failed(ctx: TenantContext, id: StatementId, work: Work, error: unknown): Promise<never> {
+  async #failed(ctx: TenantContext, statement: StatementRow, work: Work, error: unknown): Promise<never> {
     if (work.attempt >= ingestStatement.attempts || !mayRetry(error))
-      await this.#refuse(ctx, id, { status: 'failed', code: failureCode(error), columns: [] }, async () => undefined);
+      await this.#refuse(
+        ctx,
+        statement,
+        { status: 'failed', code: failureCode(error), columns: [] },
+        async () => undefined,
+      );
     throw error;
   }
 
-  async #refuse(ctx: TenantContext, id: StatementId, refused: Refused, finish: Work['finish']): Promise<void> {
+  async #refuse(
+    ctx: TenantContext,
+    { id, bytes }: StatementRow,
+    refused: Refused,
+    finish: Work['finish'],
+  ): Promise<void> {
     await this.parts.sharding.write(ctx, async (tx) => {
       const isNew = await this.#rows.refuse(tx, id, refused, this.parts.clock.now());
       if (isNew)
@@ -200,6 +214,13 @@ export class StatementIngest {
           outcome: 'failure',
         });
       await finish(tx);
+      if (isNew) await this.parts.quotas.release(tx, 'storageBytes', bytes);
     });
   }
+}
+
+/** Null where the file is not to blame. One with more records than the plan has room for may be sent again. */
+function fileRefusalOf(error: unknown): Pick<Refused, 'code' | 'columns'> | null {
+  if (error instanceof FileRefused) return { code: error.code, columns: error.columns };
+  return isAppError(error, 'quota.exceeded') ? { code: 'quota_exceeded', columns: [] } : null;
 }

@@ -37,7 +37,8 @@ const [firstDay, lastDay] = [mappingLimits.firstDate, mappingLimits.lastDate];
 /** A run's records of one side: $1 tenant, $2 source, $3 statements, $4 and $5 days. */
 const inScope = `r.tenant_id = $1 and r.source_id = $2 and r.statement_id = any($3::uuid[])
   and r.business_date between $4 and $5`;
-const scopeOf = (tx: ReadContext, run: RunRow, side: Side): readonly unknown[] => [
+type RunScope = Pick<RunRow, 'leftSourceId' | 'rightSourceId' | 'statementIds' | 'from' | 'to'>;
+const scopeOf = (tx: ReadContext, run: RunScope, side: Side): readonly unknown[] => [
   tx.tenant.id,
   side === 'left' ? run.leftSourceId : run.rightSourceId,
   run.statementIds,
@@ -156,7 +157,7 @@ export class MatchesRepository {
   async ofRun(
     tx: ReadContext,
     runId: RunId,
-    { limit, after }: PageRequest<{ readonly id: MatchId }>,
+    { limit, after, skip = 0 }: PageRequest<{ readonly id: MatchId }>,
   ): Promise<Page<Match, { readonly id: MatchId }>> {
     const rows = await tx.db.query<StoredMatch>(
       `select m.id, m.rung, ll.allocated_minor as "allocatedMinor",
@@ -166,8 +167,8 @@ export class MatchesRepository {
          join recon_match_line rl on rl.tenant_id = m.tenant_id and rl.match_id = m.id and rl.side = 'right'
          join recon_record lr on lr.tenant_id = m.tenant_id and lr.id = ll.record_id
          join recon_record rr on rr.tenant_id = m.tenant_id and rr.id = rl.record_id
-        where m.tenant_id = $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4`,
-      [tx.tenant.id, runId, after?.id ?? nil, limit + 1],
+        where m.tenant_id = $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4 offset $5`,
+      [tx.tenant.id, runId, after?.id ?? nil, limit + 1, skip],
     );
     return pageOf(rows.map(matchOf), limit, ({ id }) => ({ id }));
   }
@@ -175,9 +176,9 @@ export class MatchesRepository {
   /** Records of which something was open when the run had ended, by day and id. */
   async openAfter(
     tx: ReadContext,
-    run: RunRow,
+    run: RunScope & Pick<RunRow, 'legId' | 'ordinal'>,
     side: Side,
-    { limit, after }: PageRequest<DatedKey>,
+    { limit, after, skip = 0 }: PageRequest<DatedKey>,
   ): Promise<Page<OpenRow, DatedKey>> {
     const rows = await tx.db.query<StoredRecord & { readonly openMinor: string }>(
       `select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
@@ -186,8 +187,8 @@ export class MatchesRepository {
          from recon_record r ${stateOf('$8')}
         where ${inScope} and (r.business_date, r.id) > ($6::date, $7::uuid)
           and (s.ordinal is null or s.ordinal > $9 or s.open_minor <> 0)
-        order by r.business_date, r.id limit $10`,
-      [...scopeOf(tx, run, side), after?.date ?? firstDay, after?.id ?? nil, run.legId, run.ordinal, limit + 1],
+        order by r.business_date, r.id limit $10 offset $11`,
+      [...scopeOf(tx, run, side), after?.date ?? firstDay, after?.id ?? nil, run.legId, run.ordinal, limit + 1, skip],
     );
     const opened = rows.map((row) => ({ ...withAmount(row), openMinor: minorOf(row.openMinor) }));
     return pageOf(opened, limit, ({ date, id }) => ({ date, id }));

@@ -3,6 +3,7 @@ import { Audit } from '#infra/audit';
 import { TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
+import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
 import { Metrics } from '#infra/telemetry';
 import { StatementIngest } from './ingest.js';
@@ -18,17 +19,19 @@ const parts = Symbol('parts of reconciliation');
 const made = [SourcesService, UploadService, StatementsService, StatementIngest, RunsService, Reconciler] as const;
 
 @Module({
+  imports: [QuotasModule],
   providers: [
     {
       provide: parts,
-      inject: [Sharding, Audit, Outbox, TenantCrypto, Metrics],
-      useFactory: (...[sharding, audit, outbox, crypto, metrics]: Needs): ReconciliationParts => ({
+      inject: [Sharding, Audit, Outbox, TenantCrypto, Metrics, Quotas],
+      useFactory: (...[sharding, audit, outbox, crypto, metrics, quotas]: Needs): ReconciliationParts => ({
         sharding,
         audit,
         outbox,
         crypto,
         clock: systemClock,
         metrics: new ReconciliationMetrics(metrics),
+        quotas,
       }),
     },
     ...made.map((service) => ({
@@ -41,4 +44,4 @@ const made = [SourcesService, UploadService, StatementsService, StatementIngest,
 })
 export class ReconciliationModule {}
 
-type Needs = [Sharding, Audit, Outbox, TenantCrypto, Metrics];
+type Needs = [Sharding, Audit, Outbox, TenantCrypto, Metrics, Quotas];

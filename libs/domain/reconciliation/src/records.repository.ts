@@ -143,13 +143,13 @@ export class RecordsRepository {
   async ofStatement(
     tx: ReadContext,
     statementId: StatementId,
-    { limit, after }: PageRequest<LineKey>,
+    { limit, after, skip = 0 }: PageRequest<LineKey>,
   ): Promise<Page<RecordRow, LineKey>> {
     const rows = await tx.db.query<StoredRecord>(
       `select id, statement_id as "statementId", line_no as line, business_date as date, amount_minor as "amountMinor",
               content as sealed
-         from recon_record where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4`,
-      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1],
+         from recon_record where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4 offset $5`,
+      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1, skip],
     );
     return pageOf(rows.map(withAmount), limit, ({ line }) => ({ line }));
   }
@@ -157,12 +157,12 @@ export class RecordsRepository {
   async rejectedOf(
     tx: ReadContext,
     statementId: StatementId,
-    { limit, after }: PageRequest<LineKey>,
+    { limit, after, skip = 0 }: PageRequest<LineKey>,
   ): Promise<Page<RejectedRowStored, LineKey>> {
     const rows = await tx.db.query<RejectedRowStored>(
       `select id, line_no as line, code, raw as sealed from recon_rejected_row
-        where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4`,
-      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1],
+        where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4 offset $5`,
+      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1, skip],
     );
     return pageOf(rows, limit, ({ line }) => ({ line }));
   }

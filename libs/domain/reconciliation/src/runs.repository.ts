@@ -158,10 +158,10 @@ export class RunsRepository {
   }
 
   /** Newest first. */
-  async list(tx: ReadContext, { limit, after }: PageRequest<NewestKey>): Promise<Page<RunRow, NewestKey>> {
+  async list(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<NewestKey>): Promise<Page<RunRow, NewestKey>> {
     const rows = await tx.db.query<Stored>(
-      `select ${columns} from ${from} where r.tenant_id = $1 and r.id < $2 order by r.id desc limit $3`,
-      [tx.tenant.id, after?.id ?? beyond, limit + 1],
+      `select ${columns} from ${from} where r.tenant_id = $1 and r.id < $2 order by r.id desc limit $3 offset $4`,
+      [tx.tenant.id, after?.id ?? beyond, limit + 1, skip],
     );
     return pageOf(rows.map(rowOf), limit, ({ id }) => ({ id }));
   }

@@ -30,10 +30,10 @@ export class SourcesRepository {
   }
 
   /** Newest first. */
-  async list(tx: ReadContext, { limit, after }: PageRequest<NewestKey>): Promise<Page<Source, NewestKey>> {
+  async list(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<NewestKey>): Promise<Page<Source, NewestKey>> {
     const rows = await tx.db.query<Stored>(
-      `select ${columns} from recon_source where tenant_id = $1 and id < $2 order by id desc limit $3`,
-      [tx.tenant.id, after?.id ?? beyond, limit + 1],
+      `select ${columns} from recon_source where tenant_id = $1 and id < $2 order by id desc limit $3 offset $4`,
+      [tx.tenant.id, after?.id ?? beyond, limit + 1, skip],
     );
     return pageOf(rows.map(withInstants), limit, ({ id }) => ({ id }));
   }

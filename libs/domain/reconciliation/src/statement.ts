@@ -20,6 +20,7 @@ export const fileRefusals = [
   'columns_repeated',
   'too_many_lines',
   'sum_too_large',
+  'quota_exceeded',
 ] as const;
 export type FileRefusal = (typeof fileRefusals)[number];
 

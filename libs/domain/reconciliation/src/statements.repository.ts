@@ -64,9 +64,9 @@ const from = 'recon_statement s join recon_source o on o.tenant_id = s.tenant_id
 const beyond = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 const lists = {
-  all: `select ${columns} from ${from} where s.tenant_id = $1 and s.id < $2 order by s.id desc limit $3`,
+  all: `select ${columns} from ${from} where s.tenant_id = $1 and s.id < $2 order by s.id desc limit $3 offset $4`,
   ofSource: `select ${columns} from ${from}
-    where s.tenant_id = $1 and s.source_id = $4 and s.id < $2 order by s.id desc limit $3`,
+    where s.tenant_id = $1 and s.source_id = $5 and s.id < $2 order by s.id desc limit $3 offset $4`,
 } as const;
 
 /** Every statement (of SQL) about statements (of sources). */
@@ -124,10 +124,10 @@ export class StatementsRepository {
   /** Newest first. */
   async list(
     tx: ReadContext,
-    { limit, after }: PageRequest<NewestKey>,
+    { limit, after, skip = 0 }: PageRequest<NewestKey>,
     sourceId: SourceId | null,
   ): Promise<Page<StatementRow, NewestKey>> {
-    const place = [tx.tenant.id, after?.id ?? beyond, limit + 1];
+    const place = [tx.tenant.id, after?.id ?? beyond, limit + 1, skip];
     const rows =
       sourceId === null
         ? await tx.db.query<Stored>(lists.all, place)

@@ -78,15 +78,18 @@ export class UploadService {
   }
 
   async #close(ctx: TenantContext, id: StatementId, sourceId: SourceId, file: ReceivedFile): Promise<Upload> {
-    const { row, known } = await this.parts.sharding.write(ctx, async (tx) => {
+    const { sharding, audit, quotas } = this.parts;
+    const closed = sharding.write(ctx, async (tx) => {
       const found = await this.#closeOrFind(tx, id, sourceId, file);
-      await this.parts.audit.record(tx, {
+      await audit.record(tx, {
         action: 'reconciliation.upload',
         resourceType: 'statement',
         resourceId: found.row.id,
       });
+      if (!found.known) await quotas.consume(tx, 'storageBytes', file.bytes);
       return found;
     });
+    const { row, known } = await quotas.refusing(ctx, closed);
     return { statement: await presentStatement(this.#envelopes, ctx, row), known };
   }
 

@@ -1,5 +1,6 @@
 import { newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox, type Work } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import type { WriteContext } from '#infra/sharding';
 import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
@@ -22,7 +23,8 @@ export function openServices(db: TestDatabases) {
   const catalogue = new Catalogue({ jobs: reconciliationJobs, facts: reconciliationFacts });
   const outbox = new Outbox(catalogue, new Nudge(redis, log), clock);
   const metrics = new ReconciliationMetrics(registry);
-  const parts = { sharding, audit, crypto, clock, outbox, metrics };
+  const quotas = new Quotas({ sharding, clock, log, metrics: registry });
+  const parts = { sharding, audit, crypto, clock, outbox, metrics, quotas };
   return {
     registry,
     sources: new SourcesService(parts),

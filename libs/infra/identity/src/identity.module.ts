@@ -3,6 +3,7 @@ import { Audit } from '#infra/audit';
 import { RootKey, TenantCrypto } from '#infra/crypto';
 import { type Clock, systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
+import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
 import { Metrics } from '#infra/telemetry';
 import { createIdentity } from './create-identity.js';
@@ -34,11 +35,13 @@ export class IdentityModule {
         outbox: Outbox,
         root: RootKey,
         metrics: Metrics,
-      ) => createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics }),
-      inject: [Sharding, TenantCrypto, Audit, Outbox, RootKey, Metrics],
+        quotas: Quotas,
+      ) => createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas }),
+      inject: [Sharding, TenantCrypto, Audit, Outbox, RootKey, Metrics, Quotas],
     };
     return {
       module: IdentityModule,
+      imports: [QuotasModule],
       providers: [identity, ...verbs],
       exports: [Identity, ...verbs.map((v) => v.provide)],
     };

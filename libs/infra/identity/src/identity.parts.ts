@@ -3,6 +3,7 @@ import type { Audit } from '#infra/audit';
 import type { RootKey, TenantCrypto } from '#infra/crypto';
 import type { Clock } from '#infra/kernel';
 import type { Outbox } from '#infra/queues';
+import type { Quotas } from '#infra/quotas';
 import type { Sharding } from '#infra/sharding';
 import type { AccessTokens } from './access-tokens.js';
 import type { IdentityConfig } from './identity.config.js';
@@ -18,6 +19,7 @@ export interface IdentityParts {
   readonly crypto: TenantCrypto;
   readonly audit: Pick<Audit, 'record' | 'recordRead'>;
   readonly outbox: Pick<Outbox, 'append'>;
+  readonly quotas: Quotas;
   readonly metrics: IdentityMetrics;
   readonly passwords: Passwords;
   readonly tokens: AccessTokens;

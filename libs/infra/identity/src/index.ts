@@ -1,6 +1,7 @@
 export type { AccessClaims, TokenFault } from './access-token.js';
 export { type AccessSubject, type AccessTokenOptions, AccessTokens } from './access-tokens.js';
 export { createIdentity, type IdentityNeeds } from './create-identity.js';
+export { identityQueries } from './hot-queries.js';
 export { type IdentityConfig, identityConfig } from './identity.config.js';
 export { identityJobs, sendInvitation, sendPasswordReset } from './identity.jobs.js';
 export { Identity } from './identity.js';

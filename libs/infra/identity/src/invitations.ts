@@ -35,18 +35,21 @@ export class Invitations {
 
   /**
    * A user who is invited and the job that mails the link. Inviting again somebody who has not accepted replaces the
-   * link and the roles. Throws user.exists and user.owner_only.
+   * link and the roles. Throws user.exists, user.owner_only and quota.exceeded.
    */
   async invite(ctx: TenantContext, { email, roles }: Invite): Promise<{ userId: UserId; invitationId: InvitationId }> {
+    const { sharding, quotas } = this.parts;
     const user = await this.#invited(ctx, normalizeEmail(email), roles);
-    const write = this.parts.sharding.directory.writeOnce(ctx, async (tx) => {
+    const write = sharding.directory.writeOnce(ctx, async (tx) => {
       const known = await this.#users.byEmail(tx, user.emailTokens);
       await this.#assertMay(tx, user, known);
       const userId = known === null ? user.id : await this.#again(tx, known.id, user);
       if (known === null) this.#users.insert(tx, user);
-      return { userId, invitationId: await this.#send(tx, userId) };
+      const invitationId = await this.#send(tx, userId);
+      if (known === null) await quotas.consume(tx, 'users');
+      return { userId, invitationId };
     });
-    return uniqueEmail(write);
+    return quotas.refusing(ctx, uniqueEmail(write));
   }
 
   /** The mailed token and a password of one's own make an active user. Throws invitation.* and password.*. */

@@ -18,11 +18,17 @@ export type Role = (typeof roles)[number];
 const people = ['users.read', 'users.invite', 'users.manage', 'sessions.manage'] as const;
 const visits = ['appointments.read', 'appointments.book', 'appointments.manage'] as const;
 const patients = ['patients.read', 'patients.search', 'patients.manage'] as const;
+/** What clinicians write about patients. */
+const notes = ['notes.read', 'notes.write'] as const;
 const members = ['members.read', 'members.lookup', 'members.manage', 'cards.issue', 'cards.verify'] as const;
 const reconciliation = ['reconciliation.read', 'reconciliation.manage'] as const;
 const catalogue = ['catalogue.read', 'catalogue.manage'] as const;
 /** How the servers behind the product stand: numbers, no addresses, nobody's data. */
 const operations = ['operations.read'] as const;
+/** How much of the plan is used. */
+const plan = ['quotas.read'] as const;
+/** Counts and sums of a company, about nobody. */
+const figures = ['analytics.read'] as const;
 
 /**
  * The whole of who may do what, as `resource.action`; what is not listed is denied. Domain libs declare their
@@ -30,12 +36,23 @@ const operations = ['operations.read'] as const;
  * the privacy officer and auditors read the audit.
  */
 export const permissionsByRole = {
-  owner: [...people, ...visits, ...patients, ...members, ...reconciliation, ...catalogue, ...operations],
-  admin: [...people, ...members, ...catalogue, ...operations],
-  provider: [...visits, ...patients, 'catalogue.read'],
-  nurse: [...visits, ...patients, 'catalogue.read'],
+  owner: [
+    ...people,
+    ...visits,
+    ...patients,
+    ...notes,
+    ...members,
+    ...reconciliation,
+    ...catalogue,
+    ...operations,
+    ...plan,
+    ...figures,
+  ],
+  admin: [...people, ...members, ...catalogue, ...operations, ...plan, ...figures],
+  provider: [...visits, ...patients, ...notes, 'catalogue.read'],
+  nurse: [...visits, ...patients, ...notes, 'catalogue.read'],
   front_desk: [...visits, ...patients, ...members, 'catalogue.read'],
-  billing: ['appointments.read', ...reconciliation, 'catalogue.read'],
+  billing: ['appointments.read', ...reconciliation, ...figures, 'catalogue.read'],
   member_services: ['appointments.read', 'appointments.book', ...members, 'catalogue.read'],
   privacy_officer: ['audit.read', 'users.read', 'sessions.manage'],
   auditor: ['audit.read'],

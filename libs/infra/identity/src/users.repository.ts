@@ -55,11 +55,11 @@ export class UsersRepository {
   }
 
   /** In the order of their ids, which is roughly that of their creation; one more than the page holds. */
-  async page(tx: ReadContext, { limit, after }: PageRequest<{ readonly id: UserId }>): Promise<UserRow[]> {
-    const from = after === null ? '' : 'and u.id > $3';
-    const parameters = [tx.tenant.id, limit + 1, ...(after === null ? [] : [after.id])];
+  async page(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<{ readonly id: UserId }>): Promise<UserRow[]> {
+    const from = after === null ? '' : 'and u.id > $4';
+    const parameters = [tx.tenant.id, limit + 1, skip, ...(after === null ? [] : [after.id])];
     return tx.db.query<UserRow>(
-      `select ${columns} from user_account u where u.tenant_id = $1 ${from} order by u.id limit $2`,
+      `select ${columns} from user_account u where u.tenant_id = $1 ${from} order by u.id limit $2 offset $3`,
       parameters,
     );
   }

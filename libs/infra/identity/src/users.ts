@@ -42,9 +42,9 @@ export class Users {
     private readonly sessions: Sessions,
   ) {}
 
-  /** The first user of a new tenant, active at once. For operators; throws user.exists and password.*. */
+  /** The first user of a new tenant, active at once. For operators; throws user.exists, quota.exceeded and password.*. */
   async createOwner(ctx: TenantContext, owner: NewOwner): Promise<User> {
-    const { crypto, sharding, passwords, audit, clock } = this.parts;
+    const { crypto, sharding, passwords, audit, clock, quotas } = this.parts;
     const { slug } = await sharding.tenants.byId(ctx.tenant.id);
     const profile = { email: normalizeEmail(owner.email), displayName: owner.displayName };
     assertPassword(owner.password, '/password', slug, profile);
@@ -59,12 +59,12 @@ export class Users {
       at: clock.now(),
       by: null,
     } as const;
-    await uniqueEmail(
-      sharding.directory.write(ctx, async (tx) => {
-        this.#rows.insert(tx, row);
-        await audit.record(tx, { action: 'user.create', resourceType: 'user', resourceId: id });
-      }),
-    );
+    const created = sharding.directory.write(ctx, async (tx) => {
+      this.#rows.insert(tx, row);
+      await audit.record(tx, { action: 'user.create', resourceType: 'user', resourceId: id });
+      await quotas.consume(tx, 'users');
+    });
+    await quotas.refusing(ctx, uniqueEmail(created));
     return { ...profile, id, status: 'active', roles: firstRoles, version: 1, createdAt: row.at };
   }
 
@@ -109,18 +109,19 @@ export class Users {
 
   /** Ends all sessions and open invitations of the user. */
   disable(ctx: TenantContext, id: UserId, version: number): Promise<User> {
-    return this.#change(ctx, { id, version, action: 'user.disable', endsOwnership: true }, async (tx, at) => {
+    return this.#change(ctx, { id, version, action: 'user.disable', endsOwnership: true }, async (tx, at, before) => {
       this.#rows.setStatus(tx, id, 'disabled', at);
       this.#mailed.revokeInvitations(tx, id, at);
       await this.sessions.endAll(tx, id, 'user_disabled');
+      if (before.status !== 'disabled') await this.parts.quotas.release(tx, 'users');
     });
   }
 
-  /** Back to what the user was: active, or invited where no password was ever chosen. */
+  /** Back to what the user was: active, or invited where no password was ever chosen. Throws quota.exceeded. */
   enable(ctx: TenantContext, id: UserId, version: number): Promise<User> {
-    return this.#change(ctx, { id, version, action: 'user.enable' }, (tx, at, before) => {
+    return this.#change(ctx, { id, version, action: 'user.enable' }, async (tx, at, before) => {
       this.#rows.setStatus(tx, id, before.passwordHash === null ? 'invited' : 'active', at);
-      return Promise.resolve();
+      if (before.status === 'disabled') await this.parts.quotas.consume(tx, 'users');
     });
   }
 
@@ -135,9 +136,9 @@ export class Users {
     },
     apply: (tx: WriteContext, at: number, before: UserRow) => Promise<void>,
   ): Promise<User> {
-    const { sharding, audit, clock } = this.parts;
+    const { sharding, audit, clock, quotas } = this.parts;
     const { id, version, action } = change;
-    const after = await sharding.directory.write(ctx, async (tx) => {
+    const changed = sharding.directory.write(ctx, async (tx) => {
       const before = await this.#rows.lock(tx, id);
       if (before === null) throw fail('user.unknown');
       if (before.version !== version) throw fail('user.changed');
@@ -156,6 +157,7 @@ export class Users {
       });
       return this.#rows.byId(tx, id);
     });
+    const after = await quotas.refusing(ctx, changed);
     if (after === null) throw fail('user.unknown');
     return this.#open(ctx, after);
   }

@@ -4,6 +4,7 @@ import { Ed25519Key } from '#infra/crypto';
 import { createIdentity, type Identity, identityConfig, identityJobs, type LoginGrant } from '#infra/identity';
 import { type Context, FixedClock, newId, type Tenant, type TenantContext, type UserActor } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
 
@@ -51,7 +52,8 @@ export class IdentityFixture {
       { TOKEN_SIGNING_KEY: this.signingSecret, APP_URL: 'https://app.praxis.example', ...this.env },
     );
     const outbox = new Outbox(new Catalogue({ jobs: identityJobs }), new Nudge(redis, log), clock);
-    return createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics });
+    const quotas = new Quotas({ sharding, clock, log, metrics });
+    return createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas });
   }
 
   /** A request of somebody who is not known yet. */
