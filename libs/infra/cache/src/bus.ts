@@ -10,6 +10,8 @@ const beatMs = 500;
 export const silenceMaxMs = 1_000;
 const publishersMax = 1_000;
 const messageMaxChars = 1_024;
+/** What is forgotten lies under a tenant; anything else in the channel is none of ours. */
+const scopeForm = /^c1:\{t:[0-9a-f-]{36}\}[:#]/;
 
 /** `n` counts the forgettings of process `from`; a beat repeats the newest number and names no key. */
 interface Message {
@@ -129,8 +131,9 @@ function parse(text: string): Message | undefined {
   if (text.length > messageMaxChars) return undefined;
   try {
     const { from, n, key } = JSON.parse(text) as Partial<Message>;
-    if (typeof from !== 'string' || typeof n !== 'number' || !['string', 'undefined'].includes(typeof key)) return;
-    return { from, n, ...(key === undefined ? {} : { key }) };
+    if (typeof from !== 'string' || typeof n !== 'number') return undefined;
+    if (key === undefined) return { from, n };
+    return typeof key === 'string' && scopeForm.test(key) ? { from, n, key } : undefined;
   } catch {
     return undefined;
   }

@@ -20,6 +20,10 @@ export const cacheConfig = slice('Cache', {
   cardTtlS: ttl('CACHE_TTL_CARD', 1_800, 'generated cards'),
   qrTtlS: ttl('CACHE_TTL_QR', 14_400, 'QR pictures'),
   pdfTtlS: ttl('CACHE_TTL_PDF', 3_600, 'printed cards'),
+  reconciliationTtlS: ttl('CACHE_TTL_RECONCILIATION', 3_600, 'results of reconciliation'),
+  apiResponsesTtlS: ttl('CACHE_TTL_API_RESPONSES', 300, 'answers of the API'),
+  analyticsTtlS: ttl('CACHE_TTL_ANALYTICS', 1_800, 'figures of analytics'),
+  catalogueTtlS: ttl('CACHE_TTL_CATALOGUE', 300, 'services that can be booked'),
   generalTtlS: ttl('CACHE_TTL_DEFAULT', 300, 'entries of no strategy of their own'),
   memoryTtlS: integer('CACHE_MEMORY_TTL', {
     description: 'most that an entry stays in a process’s memory; sealed strategies stay 30 seconds at most',

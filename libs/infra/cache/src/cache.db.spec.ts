@@ -1,6 +1,8 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { FixedClock, newId, type TenantContext } from '#infra/kernel';
-import { openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
+import { openTestDatabases, projectRoot, type TestDatabases, waitUntil } from '#infra/testing';
 import { CacheRig } from '../test/cache-rig.js';
 import { Cached } from './cached.js';
 import { Memory } from './memory.js';
@@ -67,7 +69,7 @@ describe('a read', () => {
     expect([sent, asked.times]).toEqual([[], 1]);
   });
 
-  it('[B-023, C-014] that another process made before comes from Redis and asks no database; then from memory', async () => {
+  it('[B-016, B-023, B-024, C-014] that nobody made before comes from the database itself, what another process made from Redis, then from memory', async () => {
     const key = name();
     const shard = () => db.sharding.read(ctx, (tx) => tx.db.query<{ n: number }>('select 1 as n'));
     expect(await here.cache.getOrSet(ctx, 'general', key, shard)).toEqual([{ n: 1 }]);
@@ -227,9 +229,15 @@ describe('an entry in Redis', () => {
     });
     const memory = new Memory({ maxEntries: 5_000, maxBytes: 1_048_576 }, new FixedClock(1));
     let most = { entries: 0, bytes: 0 };
+    const origin = { clockUs: 1, ttlMs: 60_000, costMs: 1, seen: null, tags: [] };
     const [usual, large] = [Buffer.alloc(8), Buffer.alloc(4_096)];
     for (let n = 0; n < 1_000_000; n += 1) {
-      memory.put(`k${n}`, { strategy: 'general', packed: n % 50 === 0 ? large : usual, epoch: 0 }, 60_000);
+      const packed = n % 50 === 0 ? large : usual;
+      memory.put(
+        `k${n}`,
+        { strategy: 'general', packed, origin, epoch: 0, mark: 0, scopes: [], freshUntil: 60_001 },
+        60_000,
+      );
       const { entries, bytes } = memory.total;
       most = { entries: Math.max(most.entries, entries), bytes: Math.max(most.bytes, bytes) };
     }
@@ -308,24 +316,24 @@ describe('what is forgotten', () => {
     const key = name();
     for (const rig of [here, there]) await rig.cache.getOrSet(ctx, 'general', key, source('old').load);
     const connection = here.redis.get('cache');
-    const set = connection.set.bind(connection) as (...args: unknown[]) => Promise<unknown>;
+    const del = connection.del.bind(connection) as (...args: unknown[]) => Promise<unknown>;
     let attempts = 0;
     const flaky = (...args: unknown[]) => {
       attempts += 1;
-      return attempts <= 2 ? Promise.reject(new Error('gone')) : set(...args);
+      return attempts <= 2 ? Promise.reject(new Error('gone')) : del(...args);
     };
-    Object.assign(connection, { set: flaky });
+    Object.assign(connection, { del: flaky });
     await here.cache.forget(ctx, 'general', key);
     expect(await here.cache.getOrSet(ctx, 'general', key, source('new').load)).toBe('new');
     const heard = async () => (await there.cache.getOrSet(ctx, 'general', key, source('newer').load)) !== 'old';
     expect(await waitUntil(heard, 5_000)).toBe(true);
-    Reflect.deleteProperty(connection, 'set');
+    Reflect.deleteProperty(connection, 'del');
     expect(attempts).toBe(3);
   });
 });
 
 describe('counts', () => {
-  it('[A-027, A-072, B-052, C-017, C-109] move by exactly the reads made, in the tier that answered and no other strategy', async () => {
+  it('[A-027, A-072, B-052, B-086, C-017, C-109] move by exactly the reads made, in the tier that answered and no other strategy', async () => {
     const [one, two] = [await another(), await another()];
     const key = name();
     const read = (rig: CacheRig, strategy: StrategyName) => rig.cache.getOrSet(ctx, strategy, key, source('x').load);
@@ -356,5 +364,10 @@ describe('counts', () => {
     expect(body).toContain('cache_memory_entries{strategy="memberData"} 1');
     const { bytes } = strategies.memberData.memory;
     expect(body).toContain(`cache_memory_bytes{strategy="memberData"} ${bytes}`);
+    const dashboards = join(projectRoot(), 'deploy/grafana/dashboards');
+    const panels = readdirSync(dashboards).flatMap(
+      (file) => JSON.parse(readFileSync(join(dashboards, file), 'utf8')).panels,
+    );
+    expect(panels.filter((panel) => JSON.stringify(panel).includes('cache_requests_total')).length).toBeGreaterThan(0);
   });
 });

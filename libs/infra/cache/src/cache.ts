@@ -1,22 +1,27 @@
 import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import type { Audit } from '#infra/audit';
 import type { TenantCrypto } from '#infra/crypto';
-import { type Clock, type Instant, type TenantContext } from '#infra/kernel';
+import type { Clock, Instant, TenantContext } from '#infra/kernel';
 import type { RedisConnections } from '#infra/redis';
 import type { Log, Metrics } from '#infra/telemetry';
+import { Accesses } from './accesses.js';
 import { Breaker } from './breaker.js';
 import { Bus } from './bus.js';
 import type { CacheConfig } from './cache.config.js';
+import { measure } from './cache.metrics.js';
 import { Counts } from './counts.js';
-import { type Entry, type Found, unknownVacancy } from './entry.js';
+import { covers, seenBy } from './entry.js';
 import { type Facade, facadeOf } from './facade.js';
-import { type CacheKey, cacheKey } from './key.js';
-import { Memory } from './memory.js';
-import { pack, unpack } from './packing.js';
+import { HitRates } from './hit-rates.js';
+import { type CacheKey, cacheKey, scopes } from './key.js';
+import { type Asked, type Load, Loading, type Obtained, type Options } from './loading.js';
+import { anyOf, type Kept, Memory } from './memory.js';
+import { unpack } from './packing.js';
 import { RedisTier } from './redis-tier.js';
 import { type CacheStats, statsOf } from './stats.js';
-import { jittered, type Strategy, type StrategyName, strategyNames, strategyOf } from './strategies.js';
+import { type Strategy, type StrategyName, strategyNames, strategyOf } from './strategies.js';
 import { memoryTier, redisTier } from './tiers.js';
+import { Warming, warmerName } from './warming.js';
 import { WireForm } from './wire-form.js';
 
 export interface CacheParts {
@@ -30,37 +35,41 @@ export interface CacheParts {
   readonly clock: Clock;
 }
 
-/** What took longer to load is answered and not kept: a forgetting may have been forgotten meanwhile. */
-export const loadMaxMs = 30_000;
-const auditDeadlineMs = 5_000;
-
-/** One load that all who want its key meanwhile wait for. */
-class Flight {
-  forgotten = false;
-  readonly packed: Promise<Buffer>;
-  constructor(obtain: (flight: Flight) => Promise<Buffer>) {
-    this.packed = obtain(this);
-  }
+/** What a read was answered with, and where from. */
+export interface Answer<T> extends Omit<Obtained, 'packed'> {
+  readonly value: T;
 }
 
-type Load<T> = () => Promise<T>;
+const auditDeadlineMs = 5_000;
 
-interface Kept {
+/** One load that all who may have its result wait for. */
+interface Flight {
+  readonly mark: number;
+  readonly ctx: TenantContext;
+  readonly obtained: Promise<Obtained>;
+}
+
+interface Shelf {
   readonly strategy: Strategy;
   readonly facade: Facade;
 }
 
 /**
  * Memory of this process, then Redis, then the source. Keys lie under the context's tenant. Nothing that goes wrong with
- * Redis is ever a caller's failure; what a loader throws is.
+ * Redis is ever a caller's failure; what a loader throws is. Whoever brings a consistency token gets what was loaded with
+ * that write in sight, or loads it.
  */
 export class Cache implements OnModuleInit, BeforeApplicationShutdown {
   readonly enabled: boolean;
+  readonly warming: Warming;
   readonly #counts: Counts;
   readonly #memory: Memory;
   readonly #redis: RedisTier;
   readonly #bus: Bus;
-  readonly #kept: Readonly<Record<StrategyName, Kept>>;
+  readonly #accesses: Accesses;
+  readonly #loading: Loading;
+  readonly #hitRates: HitRates;
+  readonly #kept: Readonly<Record<StrategyName, Shelf>>;
   readonly #flights = new Map<string, Flight>();
   readonly #since: Instant;
 
@@ -69,42 +78,78 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     this.enabled = config.enabled;
     this.#since = clock.now();
     this.#counts = new Counts(metrics);
+    this.#hitRates = new HitRates(this.#counts, log, clock);
     this.#memory = new Memory({ maxEntries: config.memoryMaxEntries, maxBytes: config.memoryMaxBytes }, clock);
-    this.#bus = new Bus(redis, clock, log, (key) => this.#drop(key));
+    this.#bus = new Bus(redis, clock, log, (scope) => this.#memory.forget(scope));
     const breaker = new Breaker(clock, (state, error) => log.warn('cache.redis_changed', { breaker: state, error }));
-    this.#redis = new RedisTier(redis, breaker, (key) => void this.#bus.forget(key));
+    this.#redis = new RedisTier(redis, breaker, (scope) => void this.#bus.forget(scope));
+    this.#accesses = new Accesses(redis);
+    this.warming = new Warming({ accesses: this.#accesses, clock, log });
     this.#kept = Object.fromEntries(strategyNames.map((name) => [name, this.#keep(name)])) as Record<
       StrategyName,
-      Kept
+      Shelf
     >;
-    this.#measure(metrics);
+    this.#loading = new Loading({
+      kept: this.#kept,
+      memory: this.#memory,
+      redis: this.#redis,
+      bus: this.#bus,
+      counts: this.#counts,
+      clock,
+      onRefused: ({ ctx, key }) => void this.#report(ctx, key),
+    });
+    measure(metrics, this.#memory);
   }
 
   /**
-   * The value of the key, loaded where no tier has it: once for all who ask this process meanwhile. It comes back in its
-   * JSON form, or as the bytes of a Buffer, the first time too; every caller gets a value of its own.
+   * The value of the key, loaded where no tier has it: once for all who ask this process meanwhile, and as a rule once for
+   * all processes. It comes back in its JSON form, or as the bytes of a Buffer, the first time too; every caller gets a
+   * value of its own. `undefined` is kept for 30 s.
    */
-  async getOrSet<T>(ctx: TenantContext, strategy: StrategyName, name: string, load: () => Promise<T>): Promise<T> {
-    const key = cacheKey(ctx, strategy, name);
-    if (!this.enabled) return unpack(await this.#load(key, load));
-    const held = this.#memory.get(key.text, this.#bus.epoch);
-    this.#counts.count(strategy, 'memory', held ? 'hit' : 'miss');
-    if (held) {
-      this.#counts.countTenant(key.tenantId, 'hits');
-      return unpack(held);
-    }
-    const flight = this.#flights.get(key.text);
-    return unpack(await (flight ? this.#join(flight, ctx, key, load) : this.#fly(ctx, key, load).packed));
+  async getOrSet<T>(
+    ctx: TenantContext,
+    strategy: StrategyName,
+    name: string,
+    load: Load<T>,
+    options?: Options<T>,
+  ): Promise<T> {
+    return (await this.read(ctx, strategy, name, load, options)).value;
+  }
+
+  /** As `getOrSet`, and says where the value comes from. */
+  async read<T>(
+    ctx: TenantContext,
+    strategy: StrategyName,
+    name: string,
+    load: Load<T>,
+    options: Options<T> = {},
+  ): Promise<Answer<T>> {
+    const asked: Asked<T> = { ...options, ctx, key: cacheKey(ctx, strategy, name), load };
+    const { packed, from, ageMs } = await this.#obtain(asked);
+    return { value: unpack<T>(packed), from, ageMs };
   }
 
   /**
    * After the change has committed. From now on this process loads anew, others at most a second later; what is being
    * loaded now is kept nowhere. Never rejects: where Redis is away, it hears of it when it is back.
    */
-  async forget(ctx: TenantContext, strategy: StrategyName, name: string): Promise<void> {
-    const { text } = cacheKey(ctx, strategy, name);
-    this.#drop(text);
-    if (this.enabled && (await this.#redis.remove(text))) await this.#bus.forget(text);
+  forget(ctx: TenantContext, strategy: StrategyName, name: string): Promise<void> {
+    return this.#forget(cacheKey(ctx, strategy, name).text);
+  }
+
+  /** As `forget`, for every entry that has the tag; its cost is that of one. */
+  forgetTag({ tenant }: TenantContext, tag: string): Promise<void> {
+    return this.#forget(scopes.ofTag(tenant.id, tag));
+  }
+
+  /** As `forget`, for all that a tenant has under a strategy; its cost is that of one. */
+  forgetStrategy({ tenant }: TenantContext, strategy: StrategyName): Promise<void> {
+    return this.#forget(scopes.ofStrategy(tenant.id, strategy));
+  }
+
+  /** As `forget`, for all of a tenant; its cost is that of one. */
+  forgetTenant({ tenant }: TenantContext): Promise<void> {
+    return this.#forget(scopes.ofTenant(tenant.id));
   }
 
   /** Whether this process hears what others forget; while it does not, what may change stays in memory for a second. */
@@ -126,78 +171,92 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     });
   }
 
+  /** Tells Redis what was asked for since the last time; it is done with every tenth beat anyway. */
+  flushAccesses(): Promise<void> {
+    return this.#accesses.flush();
+  }
+
   onModuleInit(): void {
-    if (this.enabled) this.#bus.start(() => void this.#redis.settle());
+    if (!this.enabled) return;
+    let beats = 0;
+    this.#bus.start(() => {
+      beats += 1;
+      void this.#redis.settle();
+      this.#hitRates.beat();
+      if (beats % 10 === 0) void this.#accesses.flush();
+    });
   }
 
   beforeApplicationShutdown(): void {
     this.#bus.stop();
   }
 
+  async #obtain<T>(asked: Asked<T>): Promise<Obtained> {
+    if (!this.enabled) return this.#loading.direct(asked);
+    const { key, ctx } = asked;
+    const kept = this.#memory.get(key.text, this.#bus.epoch);
+    if (kept && covers(kept.origin, ctx)) return this.#hit(asked, kept);
+    this.#counts.count(key.strategy, 'memory', kept ? 'older' : 'miss');
+    if (kept) this.#memory.drop(key.text);
+    if (this.#counted(asked)) this.#accesses.noteMiss(key);
+    const flight = this.#flights.get(key.text);
+    return flight && this.#mayJoin(flight, asked) ? this.#join(flight, asked) : this.#fly(asked);
+  }
+
+  #hit<T>(asked: Asked<T>, { packed, origin, freshUntil, strategy }: Kept): Obtained {
+    const { key } = asked;
+    this.#counts.count(strategy, 'memory', 'hit');
+    this.#counts.countTenant(key.tenantId, 'hits');
+    if (this.#counted(asked)) this.#accesses.noteHit(key);
+    const leftMs = freshUntil - this.parts.clock.now();
+    this.#loading.renewWhereDue(asked, origin, packed, leftMs);
+    return { packed, from: 'memory', ageMs: Math.max(0, origin.ttlMs - leftMs) };
+  }
+
+  /** What is loaded ahead is no sign that somebody wants it. */
+  #counted<T>({ ctx, key }: Asked<T>): boolean {
+    const warmer = ctx.actor.kind === 'system' && ctx.actor.name === warmerName;
+    return this.#kept[key.strategy].strategy.warmed && !warmer;
+  }
+
+  #mayJoin<T>({ mark, ctx }: Flight, asked: Asked<T>): boolean {
+    const { text } = asked.key;
+    return this.#memory.intact([text, anyOf(text)], mark) && covers({ seen: seenBy(ctx) }, asked.ctx);
+  }
+
   /** Waits with the others; where that load fails, one of them tries once more for those that are left. */
-  async #join<T>(flight: Flight, ctx: TenantContext, key: CacheKey, load: Load<T>): Promise<Buffer> {
-    this.#counts.count(key.strategy, 'flight', 'joined');
+  async #join<T>(flight: Flight, asked: Asked<T>): Promise<Obtained> {
+    this.#counts.count(asked.key.strategy, 'flight', 'joined');
     try {
-      return await flight.packed;
+      return await flight.obtained;
     } catch {
-      return (this.#flights.get(key.text) ?? this.#fly(ctx, key, load)).packed;
+      const next = this.#flights.get(asked.key.text);
+      return next && this.#mayJoin(next, asked) ? next.obtained : this.#fly(asked);
     }
   }
 
-  #fly<T>(ctx: TenantContext, key: CacheKey, load: Load<T>): Flight {
-    const flight = new Flight((self) =>
-      this.#obtain(self, ctx, key, load).finally(() => {
-        if (this.#flights.get(key.text) === self) this.#flights.delete(key.text);
-      }),
-    );
-    this.#flights.set(key.text, flight);
-    return flight;
+  #fly<T>(asked: Asked<T>): Promise<Obtained> {
+    const { text } = asked.key;
+    const mark = this.#memory.mark;
+    const obtained = this.#loading.obtain(asked).finally(() => {
+      if (this.#flights.get(text)?.obtained === obtained) this.#flights.delete(text);
+    });
+    this.#flights.set(text, { mark, ctx: asked.ctx, obtained });
+    return obtained;
   }
 
-  async #obtain<T>(flight: Flight, ctx: TenantContext, key: CacheKey, load: Load<T>): Promise<Buffer> {
-    const { strategy, facade } = this.#kept[key.strategy];
-    const startedAt = this.parts.clock.now();
-    const intact = () => !flight.forgotten && this.parts.clock.now() - startedAt <= loadMaxMs;
-    const { epoch } = this.#bus;
-    const found = (await facade.get<Found>(key.text)) ?? unknownVacancy;
-    if (found.kind === 'held') {
-      this.#counts.countTenant(key.tenantId, 'hits');
-      const entry: Entry = { packed: found.packed, generation: null, epoch, intact };
-      await facade.stores[0]?.set(key.text, entry, found.leftMs);
-      return found.packed;
-    }
-    if (found.refused) void this.#report(ctx, key);
-    const packed = await this.#load(key, load);
-    const entry: Entry = { packed, generation: found.generation, epoch, intact };
-    await facade.set(key.text, entry, jittered(strategy.ttlS, Math.random()));
-    return packed;
+  async #forget(scope: string): Promise<void> {
+    this.#memory.forget(scope);
+    if (this.enabled && (await this.#redis.remove(scope))) await this.#bus.forget(scope);
   }
 
-  async #load<T>({ strategy, tenantId }: CacheKey, load: Load<T>): Promise<Buffer> {
-    this.#counts.countTenant(tenantId, 'misses');
-    try {
-      const packed = pack(await load());
-      this.#counts.count(strategy, 'source', 'loaded');
-      return packed;
-    } catch (error) {
-      this.#counts.count(strategy, 'source', 'failed');
-      throw error;
-    }
-  }
-
-  #drop(key: string): void {
-    const flight = this.#flights.get(key);
-    if (flight) flight.forgotten = true;
-    this.#flights.delete(key);
-    this.#memory.delete(key);
-  }
-
-  #keep(name: StrategyName): Kept {
-    const { config, crypto, log } = this.parts;
+  #keep(name: StrategyName): Shelf {
+    const { config, crypto, log, clock } = this.parts;
     const strategy = strategyOf(name, config);
     const parts = {
       name,
       strategy,
+      clock,
       memory: this.#memory,
       redis: this.#redis,
       bus: this.#bus,
@@ -223,22 +282,5 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
       .recordRead(ctx, event)
       .catch((error: unknown) => log.error('cache.unaudited', { strategy, error }));
     await Promise.all([this.#redis.remove(text), recorded]);
-  }
-
-  #measure(metrics: Metrics): void {
-    const reading = (of: 'entries' | 'bytes') => () =>
-      strategyNames.map((strategy) => ({ labels: { strategy }, value: this.#memory.occupancy(strategy)[of] }));
-    metrics.observedGauge(
-      'cache_memory_entries',
-      'Entries in this process’s memory.',
-      ['strategy'],
-      reading('entries'),
-    );
-    metrics.observedGauge(
-      'cache_memory_bytes',
-      'Bytes of entries in this process’s memory.',
-      ['strategy'],
-      reading('bytes'),
-    );
   }
 }

@@ -8,11 +8,16 @@ import type { StrategyName } from './strategies.js';
  * flight of another read; what Redis did not have is one of `source`. With the cache switched off there is only `source`.
  */
 export const outcomes = {
-  memory: ['hit', 'miss'],
-  flight: ['joined'],
+  /** `older`: there, and not served to somebody who knows of a newer write. */
+  memory: ['hit', 'miss', 'older'],
+  /** `waited`: for another process. */
+  flight: ['joined', 'waited'],
   /** `away`: not connected, or left alone after failures. `refused`: changed by somebody, or not ours. */
-  redis: ['hit', 'miss', 'refused', 'away', 'error'],
-  source: ['loaded', 'failed'],
+  redis: ['hit', 'miss', 'refused', 'away', 'error', 'older'],
+  /** `renewed` and `warmed`: before anybody had to wait for it; neither belongs to a read. */
+  source: ['loaded', 'failed', 'renewed', 'warmed'],
+  /** After its end: the source is away, or another process takes too long. */
+  late: ['served'],
 } as const;
 export type Tier = keyof typeof outcomes;
 export type OutcomeOf<T extends Tier> = (typeof outcomes)[T][number];

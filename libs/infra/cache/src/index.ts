@@ -1,8 +1,12 @@
 export { type CacheConfig, cacheConfig } from './cache.config.js';
-export { Cache, type CacheParts } from './cache.js';
+export { type Answer, Cache, type CacheParts } from './cache.js';
 export { CacheModule } from './cache.module.js';
 export { Cached } from './cached.js';
+export { CompanyCache } from './company-cache.js';
 export type { HitCounts } from './counts.js';
-export { keyMaxBytes } from './key.js';
+export { keyMaxBytes, representationKey } from './key.js';
+export type { Load, Options } from './loading.js';
 export type { CacheStats, HitRate, StrategyStats } from './stats.js';
 export { type Strategy, type StrategyName, strategyNames } from './strategies.js';
+export type { Preparation, Warmed, Warming, WarmingNeeds } from './warming.js';
+export { Warmth } from './warmth.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { newId, type TenantContext, type TenantId } from '#infra/kernel';
-import { cacheKey, generationKey, tenantOf } from './key.js';
+import { cacheKey, claimKey, forgottenKey, lateKey, representationKey, scopes, tenantOf } from './key.js';
 import { strategyNames } from './strategies.js';
 
 const contextOf = (id: string): TenantContext => ({
@@ -25,7 +25,7 @@ describe('a key', () => {
     expect([named.tenantId, tenantOf(named.text)]).toEqual([ctx.tenant.id, ctx.tenant.id]);
   });
 
-  it('of one tenant, strategy and name is never that of another, nor the generation of any', () => {
+  it('of one tenant, strategy and name is never that of another, nor anything that Redis keeps beside one', () => {
     const name = fc.stringMatching(/^[a-z0-9:_-]{1,40}$/);
     const part = fc.tuple(fc.uuid(), fc.constantFrom(...strategyNames), name);
     const textOf = ([tenant, strategy, key]: [string, (typeof strategyNames)[number], string]) =>
@@ -34,9 +34,21 @@ describe('a key', () => {
       fc.property(part, part, (one, two) => {
         const same = JSON.stringify(one) === JSON.stringify(two);
         expect(textOf(one) === textOf(two)).toBe(same);
-        expect(textOf(one)).not.toBe(generationKey(textOf(two)));
+        for (const beside of [forgottenKey, lateKey, claimKey]) expect(textOf(one)).not.toBe(beside(textOf(two)));
+        const [tenant, strategy, tag] = two;
+        const id = tenant as TenantId;
+        for (const scope of [scopes.ofTenant(id), scopes.ofStrategy(id, strategy), scopes.ofTag(id, tag)])
+          expect(textOf(one)).not.toBe(scope);
         expect(tenantOf(textOf(one))).toBe(one[0]);
       }),
     );
+  });
+
+  it('of a representation tells apart who may see what, and which rules said so', () => {
+    const keys = ['phone', 'none'].flatMap((mask) =>
+      [1, 2].map((policyVersion) => representationKey('member:7', { mask, policyVersion })),
+    );
+    expect(keys).toEqual(['member:7:m-phone:p1', 'member:7:m-phone:p2', 'member:7:m-none:p1', 'member:7:m-none:p2']);
+    for (const key of keys) expect(cacheKey(ctx, 'memberData', key).text).toContain(key);
   });
 });

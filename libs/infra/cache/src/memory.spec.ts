@@ -7,7 +7,11 @@ const start = Date.parse('2026-11-20T12:00:00Z');
 const entry = (text: string, epoch: number | null = 0) => ({
   strategy: 'general' as const,
   packed: Buffer.from(text),
+  origin: { clockUs: 1, ttlMs: 1_000, costMs: 1, seen: null, tags: [] },
   epoch,
+  mark: 0,
+  scopes: [],
+  freshUntil: start + 1_000,
 });
 
 describe('memory', () => {
@@ -24,7 +28,7 @@ describe('memory', () => {
     expect(few.total.entries).toBe(100);
     expect(many.total.entries).toBeGreaterThan(500);
     expect(many.total.bytes).toBeLessThanOrEqual(1 << 20);
-    expect([many.get('k0', 0), many.get('k9999', 0)?.length]).toEqual([undefined, 1_000]);
+    expect([many.get('k0', 0), many.get('k9999', 0)?.packed.length]).toEqual([undefined, 1_000]);
     clock.advance(300_001);
     expect([few.get('k9999', 0), many.get('k9999', 0)]).toEqual([undefined, undefined]);
   });
@@ -35,8 +39,8 @@ describe('memory', () => {
     for (const key of ['a', 'b', 'c', 'd', 'd']) memory.put(key, entry(key), 1_000);
     memory.put('e', { ...entry('e'), strategy: 'qrCodes' }, 1_000);
     expect([memory.occupancy('general').entries, memory.occupancy('qrCodes').entries]).toEqual([2, 1]);
-    memory.delete('d');
-    memory.delete('never there');
+    memory.drop('d');
+    memory.drop('never there');
     expect(memory.occupancy('general').bytes + memory.occupancy('qrCodes').bytes).toBe(memory.total.bytes);
     clock.advance(2_000);
     for (const key of ['c', 'e']) expect(memory.get(key, 0)).toBeUndefined();
@@ -60,8 +64,8 @@ describe('memory', () => {
     const memory = new Memory({ maxEntries: 10, maxBytes: 1 << 20 }, new FixedClock(start));
     memory.put('mutable', entry('x', 4), 1_000);
     memory.put('immutable', entry('y', null), 1_000);
-    expect(memory.get('mutable', 4)?.toString()).toBe('x');
+    expect(memory.get('mutable', 4)?.packed.toString()).toBe('x');
     expect([memory.get('mutable', 5), memory.get('mutable', 4)]).toEqual([undefined, undefined]);
-    expect(memory.get('immutable', 5)?.toString()).toBe('y');
+    expect(memory.get('immutable', 5)?.packed.toString()).toBe('y');
   });
 });

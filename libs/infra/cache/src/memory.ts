@@ -1,5 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '#infra/kernel';
+import type { Clock, Instant } from '#infra/kernel';
+import type { Origin } from './entry.js';
+import { Forgettings } from './forgettings.js';
+import { tenantOf } from './key.js';
 import type { StrategyName } from './strategies.js';
 
 export interface MemoryBounds {
@@ -12,15 +15,27 @@ export interface Occupancy {
   readonly bytes: number;
 }
 
-interface Held {
+/** What is put into memory. */
+export interface Kept {
   readonly strategy: StrategyName;
   readonly packed: Buffer;
+  readonly origin: Origin;
   /** Null for what nothing can change. */
   readonly epoch: number | null;
+  /** Taken before its reading began. */
+  readonly mark: number;
+  /** What it is forgotten with, its own key aside. */
+  readonly scopes: readonly string[];
+  /** When it is fresh no more, wherever it lies. */
+  readonly freshUntil: Instant;
+}
+
+interface Held extends Kept {
+  mark: number;
 }
 
 /** What the map itself costs for one entry, roughly; two bytes for each character of a key come on top. */
-const entryOverheadBytes = 200;
+const entryOverheadBytes = 400;
 /** One entry takes at most this share of the memory. */
 const entryMaxShare = 1 / 16;
 
@@ -29,7 +44,8 @@ const empty: Occupancy = { entries: 0, bytes: 0 };
 /** The tier in this process: the least recently used entries leave when either bound is reached. */
 export class Memory {
   readonly #held: LRUCache<string, Held>;
-  readonly #occupancy = new Map<StrategyName, Occupancy>();
+  readonly #occupancy = new Map<StrategyName, { entries: number; bytes: number }>();
+  readonly #forgettings = new Forgettings();
 
   constructor({ maxEntries, maxBytes }: MemoryBounds, clock: Clock) {
     this.#held = new LRUCache<string, Held>({
@@ -44,24 +60,45 @@ export class Memory {
     });
   }
 
-  /** The packed value, where it was put in this epoch and its time is not over. */
-  get(key: string, epoch: number): Buffer | undefined {
+  /** Where it was put in this epoch, its time is not over and nothing of it was forgotten. */
+  get(key: string, epoch: number): Kept | undefined {
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
-    if (held.epoch === null || held.epoch === epoch) return held.packed;
+    const current = held.epoch === null || held.epoch === epoch;
+    if (current && this.#forgettings.intact(held.scopes, held.mark)) {
+      held.mark = this.#forgettings.mark;
+      return held;
+    }
     this.#held.delete(key);
     return undefined;
   }
 
-  put(key: string, entry: Held, ttlMs: number): void {
-    if (ttlMs <= 0) return;
+  /** To be taken before a reading begins. */
+  get mark(): number {
+    return this.#forgettings.mark;
+  }
+
+  /** Whether nothing of these was forgotten since. */
+  intact(scopes: readonly string[], mark: number): boolean {
+    return this.#forgettings.intact(scopes, mark);
+  }
+
+  put(key: string, entry: Kept, ttlMs: number): void {
+    if (ttlMs <= 0 || !this.#forgettings.intact([key, ...entry.scopes], entry.mark)) return;
     const held = { ...entry, packed: ownCopy(entry.packed) };
     this.#held.set(key, held, { ttl: ttlMs });
     if (this.#held.peek(key) === held) this.#account(held, key, 1);
   }
 
-  delete(key: string): void {
+  /** One entry, and nothing that is said about its key. */
+  drop(key: string): void {
     this.#held.delete(key);
+  }
+
+  /** A key, or all that lies in a scope. */
+  forget(scope: string): void {
+    this.#forgettings.forget(scope, anyOf(scope));
+    this.#held.delete(scope);
   }
 
   occupancy(strategy: StrategyName): Occupancy {
@@ -74,10 +111,15 @@ export class Memory {
   }
 
   #account(held: Held, key: string, sign: 1 | -1): void {
-    const { entries, bytes } = this.occupancy(held.strategy);
-    this.#occupancy.set(held.strategy, { entries: entries + sign, bytes: bytes + sign * costOf(held, key) });
+    const of = this.#occupancy.get(held.strategy) ?? { entries: 0, bytes: 0 };
+    of.entries += sign;
+    of.bytes += sign * costOf(held, key);
+    this.#occupancy.set(held.strategy, of);
   }
 }
+
+/** Forgotten whenever anything of the tenant is: for loads whose tags nobody knows yet. */
+export const anyOf = (key: string): string => `any:${tenantOf(key)}`;
 
 /** A slice of a socket's chunk or of Node's pool would hold on to all of it. */
 function ownCopy(packed: Buffer): Buffer {
@@ -86,4 +128,5 @@ function ownCopy(packed: Buffer): Buffer {
   return copy;
 }
 
-const costOf = ({ packed }: Held, key: string): number => packed.length + key.length * 2 + entryOverheadBytes;
+const costOf = ({ packed, scopes }: Held, key: string): number =>
+  packed.length + key.length * 2 + entryOverheadBytes + scopes.length * 100;

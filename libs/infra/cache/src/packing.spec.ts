@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { isPacked, pack, unpack } from './packing.js';
+import { isNothing, isPacked, pack, unpack } from './packing.js';
 
 describe('a packed value', () => {
   it('[C-020] is JSON, or the bytes of a Buffer as they are, and reading it back runs no code', () => {
@@ -25,8 +25,13 @@ describe('a packed value', () => {
     expect(unpack<Buffer>(packed).toString()).toBe('abc');
   });
 
+  it('says that there is none, too, which is not the JSON of null', () => {
+    expect([unpack(pack(undefined)), unpack(pack(null))]).toEqual([undefined, null]);
+    expect([isPacked(pack(undefined)), isNothing(pack(undefined)), isNothing(pack(null))]).toEqual([true, true, false]);
+  });
+
   it('is refused where the value has no form, and not taken for one where the bytes are not ours', () => {
-    for (const value of [undefined, () => 1, Symbol('x')]) expect(() => pack(value)).toThrow(TypeError);
+    for (const value of [() => 1, Symbol('x')]) expect(() => pack(value)).toThrow(TypeError);
     const foreign = ['', 'j', 'j{', 'x1', '{"a":1}', '\u0080\u0004K\u0001.'];
     expect(foreign.map((text) => isPacked(Buffer.from(text, 'latin1')))).toEqual(foreign.map(() => false));
     for (const text of ['x1', '\u0080\u0004K\u0001.'])

@@ -2,29 +2,53 @@ import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { RedisConnection, RedisConnections } from '#infra/redis';
 import type { Breaker } from './breaker.js';
-import { generationKey } from './key.js';
+import { type CacheKey, claimKey, forgottenKey, isScope, lateKey, scopes } from './key.js';
+import { forgetScript, readScript, releaseScript, storeScript } from './scripts.js';
 
 /** Longer than anything that is stored may have taken to load. */
-const generationTtlMs = 60_000;
+const forgottenTtlMs = 60_000;
+/** Longer than any entry; renewed by each that is stored. */
+export const versionTtlMs = 2 * 86_400_000;
+/** After this long somebody else may load what a process has claimed. */
+export const claimTtlMs = 5_000;
 /** Forgettings that Redis has not heard of yet, tried again with every beat. */
 const owedMax = 10_000;
 
-/** KEYS[1] the entry, KEYS[2] its generation; ARGV[1] the generation it was loaded under, ARGV[2] value, ARGV[3] ttl in ms. */
-const storeScript = `
-if (redis.call('GET', KEYS[2]) or '') ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return 1`;
-const storeCommand = 'storeCacheEntry';
+const commands = {
+  readCacheEntry: { numberOfKeys: 6, lua: readScript },
+  storeCacheEntry: { numberOfKeys: 6, lua: storeScript },
+  forgetCacheScope: { numberOfKeys: 1, lua: forgetScript },
+  releaseCacheClaim: { numberOfKeys: 1, lua: releaseScript },
+} as const;
+type Command = keyof typeof commands;
+
+/** What this process gives back when it has loaded; null: another one is loading. */
+export type Claim = string | null;
 
 export type Reading =
-  | { readonly kind: 'value'; readonly value: Buffer; readonly leftMs: number }
-  | { readonly kind: 'none'; readonly generation: string }
+  | { readonly kind: 'value'; readonly value: Buffer; readonly leftMs: number; readonly clockUs: number }
+  | {
+      readonly kind: 'none';
+      readonly clockUs: number;
+      readonly claim: Claim;
+      readonly late?: { readonly value: Buffer; readonly leftMs: number };
+    }
   | { readonly kind: 'away' }
   | { readonly kind: 'error' };
 
+export interface Storing {
+  readonly clockUs: number;
+  readonly value: Buffer;
+  readonly ttlMs: number;
+  /** 0: no late copy. */
+  readonly lateTtlMs: number;
+  readonly tags: readonly string[];
+  readonly claim: Claim;
+}
+
 /**
  * Entries in Redis, each with a time to live. After `remove` nothing that was read from the source before it can come
- * back: it would have been loaded under an older generation.
+ * back: it would have been loaded with an older clock than the version of what was removed.
  */
 export class RedisTier {
   readonly #owed = new LRUCache<string, true>({ max: owedMax });
@@ -35,50 +59,71 @@ export class RedisTier {
     private readonly redis: RedisConnections,
     private readonly breaker: Breaker,
     /** A removal that Redis owed is done. */
-    private readonly onRemoved: (key: string) => void,
+    private readonly onRemoved: (scope: string) => void,
   ) {}
 
-  async read(key: string): Promise<Reading> {
+  /** Where nothing is to be had, the first who asks gets the claim to load it. */
+  async read(key: CacheKey, wantsLate: boolean): Promise<Reading> {
     const connection = this.#usable();
-    if (connection === undefined || this.#owed.has(key)) return { kind: 'away' };
+    if (connection === undefined || this.#owes(key)) return { kind: 'away' };
+    const prefix = scopes.tagPrefix(key.tenantId);
+    const wanted = randomUUID();
+    const words = [prefix, wantsLate ? '1' : '0', wanted, claimTtlMs];
+    const answer = await this.#ask(connection, 'readCacheEntry', [...keysOf(key), ...words]);
+    if (answer === undefined) return { kind: 'error' };
+    const [value, leftMs, clock, late, lateLeftMs, mine] = answer as [Buffer, number, Buffer, Buffer, number, number];
+    const clockUs = Number(clock.toString('latin1'));
+    if (value.length > 0) return { kind: 'value', value, leftMs, clockUs };
+    const none = { kind: 'none', clockUs, claim: mine === 1 ? wanted : null } as const;
+    return late.length > 0 ? { ...none, late: { value: late, leftMs: lateLeftMs } } : none;
+  }
+
+  /** False where something of it was forgotten since, or Redis cannot be reached. */
+  async store(key: CacheKey, { clockUs, value, ttlMs, lateTtlMs, tags, claim }: Storing): Promise<boolean> {
+    const connection = this.#usable();
+    if (connection === undefined || this.#owes(key)) return false;
+    const prefix = scopes.tagPrefix(key.tenantId);
+    const words = [clockUs, value, ttlMs, lateTtlMs, prefix, versionTtlMs, claim ?? '', ...tags];
+    return (await this.#ask(connection, 'storeCacheEntry', [...keysOf(key), ...words])) === 1;
+  }
+
+  /** To load ahead what is still there. */
+  async claim({ text }: CacheKey): Promise<Claim> {
+    const connection = this.#usable();
+    if (connection === undefined) return null;
+    const claim = randomUUID();
     try {
-      const [[value, generation], leftMs] = await Promise.all([
-        connection.mgetBuffer(key, generationKey(key)),
-        connection.pttl(key),
-      ]);
-      this.breaker.succeeded();
-      if (!value) return { kind: 'none', generation: generation?.toString('latin1') ?? '' };
-      return { kind: 'value', value, leftMs };
+      return (await connection.set(claimKey(text), claim, 'PX', claimTtlMs, 'NX')) === null ? null : claim;
     } catch (error) {
       this.breaker.failed(error);
-      return { kind: 'error' };
+      return null;
     }
   }
 
-  /** False where a newer generation stands in the way, or Redis cannot be reached. */
-  async store(key: string, generation: string, value: Buffer, ttlMs: number): Promise<boolean> {
+  /** After a load that failed; others need not wait for it any longer. */
+  async release({ text }: CacheKey, claim: string): Promise<void> {
     const connection = this.#usable();
-    if (connection === undefined) return false;
-    try {
-      const stored = await this.#script(connection)(key, generationKey(key), generation, value, ttlMs);
-      this.breaker.succeeded();
-      return stored === 1;
-    } catch (error) {
-      this.breaker.failed(error);
-      return false;
-    }
+    if (connection) await this.#ask(connection, 'releaseCacheClaim', [claimKey(text), claim]);
   }
 
-  /** Tried whatever the breaker says; owed, and tried again, where it fails. The commands leave before this returns. */
-  async remove(key: string): Promise<boolean> {
+  /**
+   * A key, or all of a scope at once. Tried whatever the breaker says; owed, and tried again, where it fails. The commands
+   * leave before this returns.
+   */
+  async remove(scope: string): Promise<boolean> {
     try {
       const connection = this.redis.get('cache');
-      const raised = connection.set(generationKey(key), randomUUID(), 'PX', generationTtlMs);
-      await Promise.all([raised, connection.del(key)]);
-      this.#owed.delete(key);
+      const forget = this.#script(connection, 'forgetCacheScope');
+      if (isScope(scope)) await forget(scope, versionTtlMs);
+      else
+        await Promise.all([
+          forget(forgottenKey(scope), forgottenTtlMs),
+          connection.del(scope, lateKey(scope), claimKey(scope)),
+        ]);
+      this.#owed.delete(scope);
       return true;
     } catch {
-      this.#owed.set(key, true);
+      this.#owed.set(scope, true);
       return false;
     }
   }
@@ -87,9 +132,9 @@ export class RedisTier {
   async settle(): Promise<void> {
     if (this.#settling || this.#owed.size === 0 || this.away) return;
     this.#settling = true;
-    for (const key of [...this.#owed.keys()].reverse()) {
-      if (!(await this.remove(key))) break;
-      this.onRemoved(key);
+    for (const scope of [...this.#owed.keys()].reverse()) {
+      if (!(await this.remove(scope))) break;
+      this.onRemoved(scope);
     }
     this.#settling = false;
   }
@@ -98,16 +143,51 @@ export class RedisTier {
     return this.#usable() === undefined;
   }
 
+  /** While a tenant's forgetting is owed, nobody can tell which of its entries are concerned: their tags lie in Redis. */
+  #owes({ text, tenantId }: CacheKey): boolean {
+    if (this.#owed.size === 0) return false;
+    if (this.#owed.has(text)) return true;
+    const prefix = `c1:{t:${tenantId}}#`;
+    return [...this.#owed.keys()].some((scope) => scope.startsWith(prefix));
+  }
+
   #usable(): RedisConnection | undefined {
     const connection = this.redis.get('cache');
     return connection.status === 'ready' && this.breaker.allows() ? connection : undefined;
   }
 
-  #script(connection: RedisConnection): (...args: readonly (string | number | Buffer)[]) => Promise<unknown> {
+  async #ask(
+    connection: RedisConnection,
+    command: Command,
+    words: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
+    try {
+      const answer = await this.#script(connection, command)(...words);
+      this.breaker.succeeded();
+      return answer;
+    } catch (error) {
+      this.breaker.failed(error);
+      return undefined;
+    }
+  }
+
+  #script(
+    connection: RedisConnection,
+    command: Command,
+  ): (...args: readonly (string | number | Buffer)[]) => Promise<unknown> {
     if (!this.#prepared.has(connection)) {
-      connection.defineCommand(storeCommand, { numberOfKeys: 2, lua: storeScript });
+      for (const [name, definition] of Object.entries(commands)) connection.defineCommand(name, definition);
       this.#prepared.add(connection);
     }
-    return Reflect.get(connection, storeCommand).bind(connection);
+    return Reflect.get(connection, `${command}Buffer`).bind(connection);
   }
 }
+
+const keysOf = ({ text, tenantId, strategy }: CacheKey): readonly string[] => [
+  text,
+  lateKey(text),
+  forgottenKey(text),
+  scopes.ofTenant(tenantId),
+  scopes.ofStrategy(tenantId, strategy),
+  claimKey(text),
+];

@@ -12,6 +12,12 @@ export interface HitRate extends HitCounts {
 export interface StrategyStats extends HitRate, Strategy {
   /** Reads that waited for the load of another one; neither hits nor misses. */
   readonly joined: number;
+  /** Reads that waited for the load of another process. */
+  readonly waited: number;
+  /** Reads that were answered with an entry whose time was over. */
+  readonly late: number;
+  /** Entries loaded again before they ended. */
+  readonly renewed: number;
   readonly memory: HitCounts & Occupancy;
   readonly redis: HitCounts & {
     readonly refused: number;
@@ -67,6 +73,9 @@ function strategyStats({ config, counts, memory }: Sources, name: StrategyName):
     ...strategyOf(name, config),
     ...rated({ hits: inMemory.hits + inRedis.hits, misses: loads }),
     joined: counts.of(name, 'flight', 'joined'),
+    waited: counts.of(name, 'flight', 'waited'),
+    late: counts.of(name, 'late', 'served'),
+    renewed: counts.of(name, 'source', 'renewed'),
     memory: { ...inMemory, ...memory.occupancy(name) },
     redis: {
       ...inRedis,

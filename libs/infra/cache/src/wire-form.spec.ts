@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { Secret } from '#infra/config';
 import { RootKey, TenantCrypto, TenantKeyStore, type WrappedKey } from '#infra/crypto';
 import { FixedClock, newId } from '#infra/kernel';
+import type { Origin, Value } from './entry.js';
 import { pack } from './packing.js';
 import { valueMaxBytes, WireForm } from './wire-form.js';
 
@@ -25,18 +26,30 @@ const both = new WireForm('memberData', { compressed: true, encrypted: true }, c
 const raw = 0;
 const gzip = 1;
 
-const roundTrip = async (form: WireForm, packed: Buffer) => form.read(key, await form.write(key, packed));
+const origin: Origin = {
+  clockUs: 1_763_726_400_000_000,
+  ttlMs: 300_000,
+  costMs: 12,
+  seen: { database: 'shard-1', position: 0x1_6b37_4d48n, lineage: '7-1' },
+  tags: ['member:1', 'member:2'],
+};
+const withOrigin = (packed: Buffer): Value => ({ packed, origin });
+const roundTrip = async (form: WireForm, packed: Buffer) => form.read(key, await form.write(key, withOrigin(packed)));
+/** What follows the line in clear. */
+const bodyOf = (stored: Buffer) => stored.subarray(stored.indexOf(10) + 1);
+const written = async (form: WireForm, packed: Buffer) => bodyOf(await form.write(key, withOrigin(packed)));
+const line = `${origin.clockUs} member:1,member:2\n`;
 
 describe('what lies in Redis', () => {
   it('[A-025, D-038] is raw up to 1,024 bytes and gzip from 1,025 on, where that saves a tenth; it reads back as it was', async () => {
     const small = pack(Buffer.alloc(1_024, 'a'));
     const larger = pack(Buffer.alloc(1_025, 'a'));
     const dense = pack(randomBytes(4_096));
-    expect((await open.write(key, small))[0]).toBe(raw);
-    expect((await open.write(key, larger))[0]).toBe(gzip);
-    expect((await open.write(key, dense))[0]).toBe(raw);
+    expect((await written(open, small))[0]).toBe(raw);
+    expect((await written(open, larger))[0]).toBe(gzip);
+    expect((await written(open, dense))[0]).toBe(raw);
     for (const packed of [small, larger, dense, pack({ list: Array(500).fill('again') })])
-      for (const form of [open, both]) expect(await roundTrip(form, packed)).toEqual({ kind: 'packed', packed });
+      for (const form of [open, both]) expect(await roundTrip(form, packed)).toEqual({ kind: 'value', packed, origin });
   });
 
   it('is gzip only where it comes out a tenth smaller', async () => {
@@ -45,17 +58,17 @@ describe('what lies in Redis', () => {
     for (const share of [0.05, 0.1, 0.12, 0.2]) {
       const packed = mixed(share);
       const saves = gzipSync(packed).length <= packed.length * 0.9;
-      expect([share, (await open.write(key, packed))[0]]).toEqual([share, saves ? gzip : raw]);
+      expect([share, (await written(open, packed))[0]]).toEqual([share, saves ? gzip : raw]);
     }
   });
 
   it('[C-147] is in a strategy for personal data an AES-256-GCM envelope bound to its key, without a word in clear', async () => {
     const packed = pack({ name: 'Zebulon Quirkheim' });
-    const stored = await sealed.write(key, packed);
+    const stored = await sealed.write(key, withOrigin(packed));
     const aes256gcm = 1;
-    expect([stored[1], stored.length]).toEqual([aes256gcm, packed.length + 1 + 32]);
+    expect([stored.toString('latin1', 0, line.length), bodyOf(stored)[1]]).toEqual([line, aes256gcm]);
     for (const word of ['Zebulon', 'Quirkheim', 'name']) expect(stored.includes(word)).toBe(false);
-    expect(await sealed.read(key, stored)).toEqual({ kind: 'packed', packed });
+    expect(await sealed.read(key, stored)).toEqual({ kind: 'value', packed, origin });
     const moved = [`${key}2`, key.replace('general', 'qrCodes'), key.replace(tenantId, newId())];
     for (const elsewhere of moved) expect(await sealed.read(elsewhere, stored)).toEqual({ kind: 'refused' });
     expect(await both.read(key, stored)).toEqual({ kind: 'refused' });
@@ -64,13 +77,30 @@ describe('what lies in Redis', () => {
       changed[at] = (changed[at] ?? 0) ^ 1;
       expect([at, await sealed.read(key, changed)]).toEqual([at, { kind: 'refused' }]);
     }
-    expect(await sealed.read(key, await open.write(key, packed))).toEqual({ kind: 'refused' });
+    expect(await sealed.read(key, await open.write(key, withOrigin(packed)))).toEqual({ kind: 'refused' });
   });
 
   it('is refused where it is none of our forms, or unpacks to more than a value may have', async () => {
-    const bomb = Buffer.concat([Buffer.of(gzip), gzipSync(Buffer.alloc(valueMaxBytes + 2, 'j'))]);
-    const foreign = [Buffer.alloc(0), Buffer.of(raw), Buffer.of(gzip, 1, 2), Buffer.from('\u0000j{'), bomb];
+    const head = Buffer.concat([Buffer.from(line), (await written(open, pack(1))).subarray(0, -2)]);
+    const start = line.length;
+    const gzipHead = Buffer.from(head);
+    gzipHead[start] = gzip;
+    const bomb = Buffer.concat([gzipHead, gzipSync(Buffer.alloc(valueMaxBytes + 2, 'j'))]);
+    const broken = Buffer.concat([head, Buffer.from('j{')]);
+    const foreign = [Buffer.alloc(0), Buffer.of(raw), Buffer.from(`${line}\u0001\u0000\u0002`), broken, bomb];
     for (const bytes of [...foreign, Buffer.from('{"a":1}')])
       expect(await open.read(key, bytes)).toEqual({ kind: 'refused' });
+  });
+
+  it('is refused where its line in clear says something else than its origin, which is sealed with the value', async () => {
+    const packed = pack({ a: 1 });
+    for (const form of [open, sealed]) {
+      const stored = await form.write(key, withOrigin(packed));
+      const lines = [`${origin.clockUs + 1} member:1,member:2`, `${origin.clockUs} member:1`, `${origin.clockUs} `, ''];
+      for (const other of lines) {
+        const changed = Buffer.concat([Buffer.from(`${other}\n`), bodyOf(stored)]);
+        expect([other, await form.read(key, changed)]).toEqual([other, { kind: 'refused' }]);
+      }
+    }
   });
 });
