@@ -79,6 +79,74 @@ describe('the record of who saw or changed what', () => {
     }
   });
 
+  it('records reads that come together in few transactions, each as whoever it was', async () => {
+    const system = await db.newTenant({ shardId: 'shard-1' });
+    const callers = Array.from({ length: 250 }, (_, n): TenantContext => {
+      const actor = {
+        kind: 'user',
+        id: newId<UserId>(),
+        sessionId: newId<SessionId>(),
+        permissions: new Set<string>(),
+      };
+      return { ...system, actor, requestId: `read-${n}`, ip: `203.0.113.${n}` } as TenantContext;
+    });
+    const shown = callers.map(() => newId());
+    await Promise.all(
+      callers.map((ctx, n) =>
+        db.audit.recordRead(ctx, {
+          action: 'card.read',
+          resourceType: 'card',
+          resourceId: String(shown[n]),
+          subjectIds: [String(shown[n])],
+          fields: ['number', 'level'],
+        }),
+      ),
+    );
+    const rows = await db.asAdmin<Record<string, unknown>>(
+      'shard-1',
+      `select e.actor_id, e.request_id, host(e.ip) as ip, e.resource_id, e.fields, s.subject_id, e.xmin::text as transaction
+         from audit_event e join audit_subject s on s.tenant_id = e.tenant_id and s.event_id = e.id
+        where e.tenant_id = $1 order by substr(e.request_id, 6)::int`,
+      [system.tenant.id],
+    );
+    const expected = callers.map(({ actor, requestId, ip }, n) => ({
+      actor_id: 'id' in actor && actor.id,
+      request_id: requestId,
+      ip,
+      resource_id: shown[n],
+      fields: ['number', 'level'],
+      subject_id: shown[n],
+    }));
+    expect(rows.map(({ transaction: _, ...row }) => row)).toEqual(expected);
+    expect(new Set(rows.map(({ transaction }) => transaction)).size).toBeLessThanOrEqual(4);
+  });
+
+  it('one event that the database refuses does not keep those beside it from being recorded', async () => {
+    const ctx = await db.newTenant();
+    const read = (ip: string) =>
+      db.audit.recordRead({ ...ctx, ip }, { action: 'card.list', resourceType: 'card' }).then(
+        () => 'recorded',
+        (error: { code: string }) => error.code,
+      );
+    const outcomes = await Promise.all(['203.0.113.1', '203.0.113.2', 'nowhere', '203.0.113.3'].map(read));
+    expect(outcomes).toEqual(['recorded', 'recorded', 'audit.unavailable', 'recorded']);
+    expect(await eventsOf(ctx)).toHaveLength(3);
+  });
+
+  it('refuses the one that would wait behind a thousand', async () => {
+    const ctx = await db.newTenant();
+    const reads = Array.from({ length: 1_002 }, () =>
+      db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card' }).then(
+        () => 'recorded',
+        (error: { code: string }) => error.code,
+      ),
+    );
+    const outcomes = await Promise.all(reads);
+    expect(outcomes.filter((outcome) => outcome === 'recorded')).toHaveLength(1_001);
+    expect(outcomes.at(-1)).toBe('audit.unavailable');
+    expect(await eventsOf(ctx)).toHaveLength(1_001);
+  });
+
   it('lands in the partition of its month', async () => {
     const ctx = await db.newTenant({ shardId: 'shard-1' });
     await db.audit.recordRead(ctx, { action: 'card.list', resourceType: 'card' });

@@ -1,2 +1,3 @@
-export { Audit, type AuditEvent, type AuditPlace } from './audit.js';
+export { Audit, type AuditPlace } from './audit.js';
 export { AuditModule } from './audit.module.js';
+export type { AuditEvent } from './audit-event.js';
