@@ -41,6 +41,27 @@ export const apiConfig = slice('API', {
     description: 'proxies whose X-Forwarded-For is believed; the client is the right-most address that is none of them',
     default: ['127.0.0.1/32', '::1/128'],
   }),
+  requestsRunningMax: integer('ADMISSION_RUNNING_MAX', {
+    description: 'requests that one process works on at a time',
+    default: 100,
+    min: 1,
+    max: 10_000,
+    unit: 'requests',
+  }),
+  requestsWaitingMax: integer('ADMISSION_QUEUE_MAX', {
+    description: 'requests that wait for that; further ones are refused at once with 503',
+    default: 2_000,
+    min: 0,
+    max: 100_000,
+    unit: 'requests',
+  }),
+  requestWaitMaxMs: integer('ADMISSION_QUEUE_TIMEOUT', {
+    description: 'longest wait before a request is refused with 503',
+    default: 30_000,
+    min: 1,
+    max: 30_000,
+    unit: 'ms',
+  }),
   compression: flag('ENABLE_COMPRESSION', {
     description: 'compress answers of 1 KiB and more with br, gzip or deflate',
     default: true,

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
-import { MembersModule, memberFacts } from '#domain/members';
+import { MembersModule, memberFacts, memberJobs } from '#domain/members';
 import { PatientsModule, patientFacts } from '#domain/patients';
 import { ReconciliationModule, reconciliationFacts, reconciliationJobs } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
@@ -9,17 +9,20 @@ import { CryptoModule } from '#infra/crypto';
 import { HealthModule } from '#infra/health';
 import { IdentityModule, identityJobs } from '#infra/identity';
 import { QueuesModule } from '#infra/queues';
+import { quotaFacts } from '#infra/quotas';
 import { RedisModule } from '#infra/redis';
 import { ShardingModule } from '#infra/sharding';
 import { type Log, TelemetryModule } from '#infra/telemetry';
 import { ThrottlingModule } from '#infra/throttling';
 import { AppointmentsApiModule } from './appointments/appointments-api.module.js';
+import { BatchApiModule } from './batch/batch-api.module.js';
 import { productVersion } from './edge/version.js';
 import { HealthApiModule } from './health/health-api.module.js';
 import { IdentityApiModule } from './identity/identity-api.module.js';
 import { MembersApiModule } from './members/members-api.module.js';
 import { OperationsApiModule } from './operations/operations-api.module.js';
 import { PatientsApiModule } from './patients/patients-api.module.js';
+import { QuotasApiModule } from './quotas/quotas-api.module.js';
 import { ReconciliationApiModule } from './reconciliation/reconciliation-api.module.js';
 import type { Settings } from './settings.js';
 
@@ -36,11 +39,11 @@ export class AppModule {
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
         QueuesModule.forRoot({
-          jobs: [...identityJobs, ...reconciliationJobs],
-          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
+          jobs: [...identityJobs, ...memberJobs, ...reconciliationJobs],
+          facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts, ...quotaFacts],
         }),
         AuditModule,
-        CacheModule.forRoot(settings.cache),
+        CacheModule.forRoot(settings.cache, { warmsAtStart: true }),
         ThrottlingModule.forRoot(settings.throttling),
         IdentityModule.forRoot(settings.identity),
         AppointmentsModule,
@@ -49,11 +52,13 @@ export class AppModule {
         ReconciliationModule,
         HealthApiModule,
         OperationsApiModule,
+        QuotasApiModule,
         IdentityApiModule,
         AppointmentsApiModule,
         MembersApiModule,
         PatientsApiModule,
         ReconciliationApiModule,
+        BatchApiModule,
       ],
     };
   }

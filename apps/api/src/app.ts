@@ -6,13 +6,14 @@ import { permissionsByRole, Sessions } from '#infra/identity';
 import { systemClock } from '#infra/kernel';
 import { RedisConnections } from '#infra/redis';
 import { ConsistencyTokens } from '#infra/replicas';
-import { assertSchemaVersions, Databases, Sharding } from '#infra/sharding';
+import { Databases, guardSchemas, Sharding } from '#infra/sharding';
 import { createLog, HttpMetrics, type Log, Metrics } from '#infra/telemetry';
-import { Limits, limitClasses } from '#infra/throttling';
+import { Limits, limitClasses, measuredAdmissions } from '#infra/throttling';
 import { schemaWindows } from '#migrations';
 import { AppModule } from './app.module.js';
 import { serveDocs } from './docs/docs.routes.js';
 import { openApiDocument } from './docs/openapi.js';
+import { doorLimits } from './edge/admission.js';
 import { serveMetrics } from './edge/metrics.routes.js';
 import type { EdgeParts } from './edge/ports.js';
 import type { KnownNames } from './edge/route-check.js';
@@ -38,7 +39,7 @@ export async function createApp(settings: Settings, options: AppOptions = {}): P
       serveMetrics(server, built.get(Metrics));
     },
   });
-  await assertSchemaVersions(app.get(Databases), schemaWindows).catch(async (error: unknown) => {
+  await guardSchemas(app.get(Databases), schemaWindows, { app: identity.app, log }).catch(async (error: unknown) => {
     await app.close();
     throw error;
   });
@@ -65,6 +66,7 @@ function partsOf(app: NestFastifyApplication, settings: Settings, log: Log): Edg
     fingerprints: app.get(TenantCrypto),
     cursors: app.get(SealedCursor),
     limits: app.get(Limits),
+    doors: measuredAdmissions(doorLimits(settings.api), app.get(Metrics)),
     consistency: app.get(ConsistencyTokens),
     isDraining: () => readiness.draining,
   };

@@ -7,9 +7,11 @@ import { parseConfig, Secret } from '#infra/config';
 import { RootKey, SealedCursor, TenantCrypto, TenantKeyStore, type WrappedKey } from '#infra/crypto';
 import { AppError, type Context, FixedClock, newId, type Tenant, type TenantId, type UserActor } from '#infra/kernel';
 import { createLog, HttpMetrics, type Log, Metrics } from '#infra/telemetry';
+import { limitClasses, measuredAdmissions } from '#infra/throttling';
 import { apiConfig } from '../src/api.config.js';
 import { serveDocs } from '../src/docs/docs.routes.js';
 import { openApiDocument } from '../src/docs/openapi.js';
+import { doorLimits } from '../src/edge/admission.js';
 import { serveMetrics } from '../src/edge/metrics.routes.js';
 import type { EdgeParts, RateLimiter } from '../src/edge/ports.js';
 import { buildServer } from '../src/edge/server.js';
@@ -110,12 +112,13 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     fingerprints: crypto,
     cursors: new SealedCursor(crypto, clock),
     limits: options.limits ?? { consume: async () => ({ allowed: true, retryAfterMs: 0, policies: [] }) },
+    doors: measuredAdmissions(doorLimits(api), metrics),
     isDraining: () => drain.isDraining,
   };
   const app = await buildServer(moduleOf(options.controllers, options.modules ?? []), {
     config: api,
     log,
-    known: { limits: new Set(['read', 'write', 'auth']), permissions: knownPermissions },
+    known: { limits: new Set(Object.keys(limitClasses)), permissions: knownPermissions },
     partsOf: () => parts,
     openRoutes: (built, server) => {
       serveDocs(server, openApiDocument(built, '0.0.0'));

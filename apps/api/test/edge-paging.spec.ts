@@ -16,27 +16,89 @@ describe('lists in pages', () => {
     edge.app.inject({ method: 'GET', url: `${path}${query}`, headers: bearer(who) });
   const cursorOf = async (query: string): Promise<string> => (await list(query)).json().next;
 
-  it('has 50 items unless asked otherwise, and every item once up to a last page without a cursor', async () => {
+  it('has 25 items unless asked otherwise, and every item once up to a last page without a cursor', async () => {
     const seen: number[] = [];
     let query = '';
-    for (let pages = 0; pages < 5; pages += 1) {
+    for (let pages = 0; pages < 9; pages += 1) {
       const { items, next } = (await list(query)).json();
       seen.push(...items.map(({ n }: { n: number }) => n));
       if (next === null) break;
       query = `?cursor=${next}`;
     }
     expect(seen).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
-    expect((await list('')).json().items).toHaveLength(50);
+    expect((await list('')).json().items).toHaveLength(25);
     expect((await list('?limit=100')).json().items).toHaveLength(100);
   });
 
-  it.each(['?limit=0', '?limit=101', '?limit=1.5', '?limit=many', '?limit=1&limit=2', '?colour=green', '?page=2'])(
-    'refuses %s',
-    async (query) => {
-      const answer = await list(query);
-      expect([answer.statusCode, answer.json().code]).toEqual([422, 'request.invalid']);
-    },
-  );
+  it.each([
+    '?limit=0',
+    '?limit=101',
+    '?limit=1.5',
+    '?limit=many',
+    '?limit=1&limit=2',
+    '?colour=green',
+    '?page=0',
+    '?page=1.5',
+  ])('refuses %s', async (query) => {
+    const answer = await list(query);
+    expect([answer.statusCode, answer.json().code]).toEqual([422, 'request.invalid']);
+  });
+
+  it('[E-034] each size of list has its own usual and largest page', async () => {
+    for (const [path, usual, most] of [
+      ['few', 10, 25],
+      ['', 25, 100],
+      ['many', 50, 250],
+      ['lines', 100, 1_000],
+    ] as const) {
+      const at = (query: string) => list(query, ann, `/api/v1/things${path === '' ? '' : `/${path}`}`);
+      const sizeOf = (answer: { json(): { limit?: number; items?: unknown[] } }) =>
+        answer.json().limit ?? answer.json().items?.length;
+      expect(sizeOf(await at(''))).toBe(usual);
+      expect(sizeOf(await at(`?limit=${most}`))).toBe(most);
+      expect((await at(`?limit=${most + 1}`)).statusCode).toBe(422);
+    }
+  });
+
+  it('[C-026] without parameters it is a page by cursor, page=2 is the second one, and both together are refused', async () => {
+    const first = (await list('')).json();
+    const second = (await list('?page=2')).json();
+    expect([first.items[0], second.items[0]]).toEqual([{ n: 1 }, { n: 26 }]);
+    expect((await list(`?cursor=${first.next}`)).json().items).toEqual(second.items);
+    expect((await list(`?cursor=${second.next}`)).json().items[0]).toEqual({ n: 51 });
+    const both = await list(`?page=2&cursor=${first.next}`);
+    expect([both.statusCode, both.json().errors]).toEqual([
+      422,
+      [{ pointer: 'query/page', detail: 'goes without a cursor' }],
+    ]);
+  });
+
+  it('[E-031] page n passes over (n − 1) × limit rows, and beyond row 10,000 is told to use a cursor', async () => {
+    const lines = (query: string) => list(query, ann, '/api/v1/things/lines');
+    for (const [page, limit] of [
+      [1, 7],
+      [3, 7],
+      [10, 1_000],
+      [100, 100],
+    ] as const)
+      expect((await lines(`?page=${page}&limit=${limit}`)).json()).toEqual({ limit, skip: (page - 1) * limit });
+    for (const query of ['?page=11&limit=1000', '?page=101', '?page=10000&limit=2']) {
+      const answer = await lines(query);
+      expect([answer.statusCode, answer.json().errors?.[0]]).toEqual([
+        422,
+        { pointer: 'query/page', detail: 'ends at row 10,000: use cursor' },
+      ]);
+    }
+  });
+
+  it('[E-030] the document says what a page may be', async () => {
+    const document = (await edge.app.inject({ method: 'GET', url: '/openapi.json' })).json();
+    const parameters = document.paths['/api/v1/things/few'].get.parameters as { name: string; schema: object }[];
+    const schemaOf = (name: string) => parameters.find((each) => each.name === name)?.schema;
+    expect(schemaOf('limit')).toMatchObject({ type: 'integer', minimum: 1, maximum: 25, default: 10 });
+    expect(schemaOf('page')).toMatchObject({ type: 'integer', minimum: 1 });
+    expect((await list('?page=0')).statusCode).toBe(422);
+  });
 
   it('opens a cursor for whoever got it, on the route and with the filters that it was made for', async () => {
     const cursor = await cursorOf('?limit=5&colour=red');

@@ -57,10 +57,28 @@ export class ThingsController {
     @Query({ schema: listQuery({ colour: z.enum(['red', 'blue']).optional() }) }) _query: object,
     @PageQuery() page: Paging<{ n: number }>,
   ) {
-    const first = (page.after?.n ?? 0) + 1;
+    const first = (page.after?.n ?? 0) + (page.skip ?? 0) + 1;
     const rows = Array.from({ length: page.limit + 1 }, (_, i) => first + i).filter((n) => n <= lastThing);
     const keyOf = (n: number) => ({ n });
     return presentPage(page, cut(rows, page.limit, keyOf), keyOf);
+  }
+
+  @Get('few')
+  @Access({ ...read, answers: null, summary: 'A list of small pages' })
+  few(@Query({ schema: listQuery({}, 'small') }) _query: object, @PageQuery() page: Paging<{ n: number }>) {
+    return { limit: page.limit, skip: page.skip };
+  }
+
+  @Get('many')
+  @Access({ ...read, answers: null, summary: 'A list of large pages' })
+  many(@Query({ schema: listQuery({}, 'large') }) _query: object, @PageQuery() page: Paging<{ n: number }>) {
+    return { limit: page.limit, skip: page.skip };
+  }
+
+  @Get('lines')
+  @Access({ ...read, answers: null, summary: 'A list of the largest pages' })
+  lines(@Query({ schema: listQuery({}, 'xlarge') }) _query: object, @PageQuery() page: Paging<{ n: number }>) {
+    return { limit: page.limit, skip: page.skip };
   }
 
   @Get('others')
@@ -91,6 +109,19 @@ export class ThingsController {
   @Access({ ...read, answers: null, summary: 'A small answer' })
   small() {
     return { text: 'clinic' };
+  }
+
+  @Get('catalogue')
+  @Access({ ...read, audit: 'none', caching: 'revalidate', answers: null, summary: 'What changes seldom' })
+  catalogue() {
+    return { text: ThingsController.catalogued };
+  }
+  static catalogued = 'clinic '.repeat(400);
+
+  @Get('figures')
+  @Access({ ...read, audit: 'none', caching: { maxAgeS: 300 }, answers: null, summary: 'What may be five minutes old' })
+  figures() {
+    return { total: 7 };
   }
 
   @Get('secret')

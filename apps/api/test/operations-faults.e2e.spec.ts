@@ -17,16 +17,26 @@ describe('What stops', () => {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
   };
 
-  it('[C-046] [D-056] [E-059] is named within five seconds, and nothing else: event loop, replica, a shard, Redis', async () => {
+  /** Names of the servers whose breaker is open. */
+  const open = async (): Promise<readonly string[]> => {
+    const { json } = await world.ask('/api/health/database');
+    const servers = json.servers as readonly { name: string; role: string; breaker: string }[];
+    return servers.filter(({ breaker }) => breaker !== 'closed').map(({ name, role }) => `${name} ${role}`);
+  };
+
+  it('[B-075] [C-046] [D-056] [E-059] is named within five seconds, and nothing else: event loop, replica, a shard, Redis', async () => {
     expect(await within(10, async () => String(await parts()) === 'up,up,up')).toBe(true);
 
     block(1_200);
     expect(await parts()).toEqual(['degraded', 'up', 'up']);
     expect(await within(10, async () => String(await parts()) === 'up,up,up')).toBe(true);
 
+    expect(await open()).toEqual([]);
     await world.cluster.replica?.stop();
     expect(await within(5, async () => (await world.databaseOf('shard-1', 'replica-1')).status === 'down')).toBe(true);
     expect((await world.databaseOf('shard-1', 'primary')).status).toBe('up');
+    expect(await within(5, async () => (await open()).length > 0)).toBe(true);
+    expect(await open()).toEqual(['shard-1 replica-1']);
     expect(await parts()).toEqual(['up', 'degraded', 'up']);
 
     await world.cluster.servers[1]?.stop();

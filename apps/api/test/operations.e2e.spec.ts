@@ -187,6 +187,23 @@ describe('The statistics of the cache', () => {
     expect(Object.keys((await world.ask('/api/v1/admin/cache/stats')).json)).toEqual(Object.keys(after));
   });
 
+  it('[A-030] show how long entries live by the settings, and so they do', async () => {
+    const longer = await world.startApi({ CACHE_TTL_RECONCILIATION: '7200' });
+    const of = async (app = world.app) =>
+      (await world.ask('/api/admin/cache/stats', app)).json.strategies.reconciliation;
+    expect([(await of()).ttlS, (await of(longer)).ttlS]).toEqual([3_600, 7_200]);
+    expect(await within(10, async () => (await world.ask('/api/admin/cache/stats', longer)).json.redis === 'up')).toBe(
+      true,
+    );
+    const key = `run:${newId()}`;
+    await longer.get(Cache).getOrSet(world.ctx, 'reconciliation', key, async () => 1);
+    const left = await longer
+      .get(RedisConnections)
+      .get('cache')
+      .pttl(`c1:{t:${world.ctx.tenant.id}}:reconciliation:${key}`);
+    expect(Math.abs(left - 7_200_000)).toBeLessThanOrEqual(722_000);
+  });
+
   it('[E-012] count for one’s own company apart, and another one’s is not found', async () => {
     const own = `?companyId=${world.ctx.tenant.id}`;
     const before = (await stats(own)).company;

@@ -24,10 +24,12 @@ const kept = 40;
 const quiet = (): void => undefined;
 
 interface Asking {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly token?: string;
   readonly body?: object;
   readonly ifMatch?: string;
+  /** Of a write that the asker knows of. */
+  readonly seen?: string | undefined;
 }
 
 /** One api as production runs it, in a process of its own. */
@@ -70,13 +72,14 @@ export class ApiProcess {
   }
 
   send(path: string, asking: Asking = {}): Promise<Response> {
-    const { token, body, ifMatch, method = body === undefined ? 'GET' : 'POST' } = asking;
+    const { token, body, ifMatch, seen, method = body === undefined ? 'GET' : 'POST' } = asking;
     return fetch(`${this.url}/api/v1/${path}`, {
       method,
       headers: {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+        ...(seen === undefined ? {} : { 'x-consistency-token': seen }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
@@ -101,6 +104,7 @@ export interface Login {
 export interface Card {
   readonly id: string;
   readonly memberId: string;
+  readonly idNumber: string;
   readonly scan: string;
 }
 
@@ -173,16 +177,17 @@ export class TwoApis {
 
   async newCard(): Promise<Card> {
     const { token } = this;
+    const idNumber = `P${newId().replaceAll('-', '').slice(-16)}`;
     const member = {
       name: { given: 'Member', family: 'Sample' },
       idScheme: 'generic',
-      idNumber: `P${newId().replaceAll('-', '').slice(-16)}`,
+      idNumber,
       membership: { from: '2020-01-01', tz: 'Africa/Johannesburg' },
     };
     const { id: memberId } = await this.here.ask('members', { token, body: member });
     const { id } = await this.here.ask(`members/${memberId}/cards`, { token, body: {} });
     const { qr } = await this.here.ask(`optimized-cards/generate-data/${memberId}`, { method: 'POST', token });
-    return { id, memberId, scan: qr.payload };
+    return { id, memberId, idNumber, scan: qr.payload };
   }
 
   /** Everything that an api remembers of a card, asked for until it does. */
@@ -200,6 +205,17 @@ export class TwoApis {
 
   async verify(api: ApiProcess, scan: string): Promise<string> {
     return (await api.ask('cards/verify', { body: { scan } })).result;
+  }
+
+  /** Redis takes nothing and answers nothing, and nobody is told: as where a network is cut. */
+  async withoutRedis(work: () => Promise<void>): Promise<void> {
+    const pid = this.#redis?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await work();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
   }
 
   async loseRedis(): Promise<void> {

@@ -58,6 +58,7 @@ export class AppointmentsController {
   @Access({
     permission: permissionOf['appointment.book'],
     audit: 'appointment.book',
+    importance: 'critical',
     limit: 'write',
     idempotency: 'required',
     status: 201,

@@ -113,13 +113,16 @@ export const appointment = z.strictObject({
   updatedAt: instantText,
 });
 export const appointments = pageOf(appointment);
-export const appointmentList = listQuery({
-  from: instant.optional().meta({ description: 'visits that start then or later' }),
-  to: instant.optional().meta({ description: 'visits that start before' }),
-  locationId: locationId.optional(),
-  resourceId: resourceId.optional(),
-  status: z.enum(appointmentStatuses).optional(),
-});
+export const appointmentList = listQuery(
+  {
+    from: instant.optional().meta({ description: 'visits that start then or later' }),
+    to: instant.optional().meta({ description: 'visits that start before' }),
+    locationId: locationId.optional(),
+    resourceId: resourceId.optional(),
+    status: z.enum(appointmentStatuses).optional(),
+  },
+  'large',
+);
 
 const historyEntry = z.strictObject({
   version: versionNumber,

@@ -68,7 +68,7 @@ export const block = z.strictObject({
   tz: z.string(),
 });
 export const blocks = pageOf(block);
-export const blockList = listQuery({ from: instant.optional() });
+export const blockList = listQuery({ from: instant.optional() }, 'large');
 
 type WindowText = z.output<typeof dayWindow>;
 

@@ -26,7 +26,12 @@ import {
 } from './calendar.dto.js';
 import { resourceId } from './catalogue.dto.js';
 
-const read = { permission: permissionOf['catalogue.read'], audit: 'none', limit: 'read' } as const;
+const read = {
+  permission: permissionOf['catalogue.read'],
+  audit: 'none',
+  limit: 'read',
+  caching: 'revalidate',
+} as const;
 const change = { permission: permissionOf['catalogue.change'], limit: 'write' } as const;
 
 @Controller('api/v1/resources/:resourceId')

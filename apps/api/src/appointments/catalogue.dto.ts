@@ -30,7 +30,7 @@ export const location = z.strictObject({
   version: versionNumber,
 });
 export const locations = pageOf(location);
-export const locationList = listQuery({});
+export const locationList = listQuery({}, 'large');
 
 const segment = z.strictObject({
   kind: z.enum(resourceKinds),
@@ -71,7 +71,7 @@ export const service = z.strictObject({
   version: versionNumber,
 });
 export const services = pageOf(service);
-export const serviceList = listQuery({});
+export const serviceList = listQuery({}, 'large');
 
 const lanes = z.int().min(1).max(capacity).meta({ description: 'how many visits it serves at once' });
 
@@ -92,7 +92,10 @@ export const resource = z.strictObject({
   version: versionNumber,
 });
 export const resources = pageOf(resource);
-export const resourceList = listQuery({ locationId: locationId.optional(), kind: z.enum(resourceKinds).optional() });
+export const resourceList = listQuery(
+  { locationId: locationId.optional(), kind: z.enum(resourceKinds).optional() },
+  'large',
+);
 
 export const skill = z.strictObject({ resourceId, serviceId });
 export const skills = z.strictObject({ serviceIds: z.array(serviceId) });

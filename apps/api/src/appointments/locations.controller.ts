@@ -13,7 +13,12 @@ import {
   presentLocation,
 } from './catalogue.dto.js';
 
-const read = { permission: permissionOf['catalogue.read'], audit: 'none', limit: 'read' } as const;
+const read = {
+  permission: permissionOf['catalogue.read'],
+  audit: 'none',
+  limit: 'read',
+  caching: 'revalidate',
+} as const;
 const change = { permission: permissionOf['catalogue.change'], limit: 'write' } as const;
 
 @Controller('api/v1/locations')
@@ -37,7 +42,7 @@ export class LocationsController {
     idempotency: 'accepted',
     status: 201,
     answers: location,
-    refusals: ['location.unknown_zone'],
+    refusals: ['location.unknown_zone', 'quota.exceeded'],
     summary: 'Add a location with its time zone',
   })
   async create(@Ctx() ctx: TenantContext, @Body({ schema: newLocation }) body: z.infer<typeof newLocation>) {
@@ -51,7 +56,13 @@ export class LocationsController {
   }
 
   @Patch(':locationId')
-  @Access({ ...change, audit: 'location.change', answers: location, summary: 'Rename, close or reopen a location' })
+  @Access({
+    ...change,
+    audit: 'location.change',
+    answers: location,
+    refusals: ['quota.exceeded'],
+    summary: 'Rename, close or reopen a location',
+  })
   async change(
     @Ctx() ctx: TenantContext,
     @Param('locationId', { schema: locationId }) id: LocationId,

@@ -16,7 +16,12 @@ import {
   skills,
 } from './catalogue.dto.js';
 
-const read = { permission: permissionOf['catalogue.read'], audit: 'none', limit: 'read' } as const;
+const read = {
+  permission: permissionOf['catalogue.read'],
+  audit: 'none',
+  limit: 'read',
+  caching: 'revalidate',
+} as const;
 const change = { permission: permissionOf['catalogue.change'], limit: 'write' } as const;
 
 @Controller('api/v1/resources')

@@ -13,7 +13,12 @@ import {
   services,
 } from './catalogue.dto.js';
 
-const read = { permission: permissionOf['catalogue.read'], audit: 'none', limit: 'read' } as const;
+const read = {
+  permission: permissionOf['catalogue.read'],
+  audit: 'none',
+  limit: 'read',
+  caching: 'revalidate',
+} as const;
 const change = { permission: permissionOf['catalogue.change'], limit: 'write' } as const;
 
 @Controller('api/v1/services')
@@ -37,7 +42,7 @@ export class ServicesController {
     idempotency: 'accepted',
     status: 201,
     answers: service,
-    refusals: ['service.segments_too_long'],
+    refusals: ['service.segments_too_long', 'quota.exceeded'],
     summary: 'Add a service and the segments that it takes of providers, rooms and devices',
   })
   async create(@Ctx() ctx: TenantContext, @Body({ schema: newService }) body: z.infer<typeof newService>) {
@@ -55,7 +60,7 @@ export class ServicesController {
     ...change,
     audit: 'service.change',
     answers: service,
-    refusals: ['service.segments_too_long'],
+    refusals: ['service.segments_too_long', 'quota.exceeded'],
     summary: 'Change a service; visits that are booked stay as they are',
   })
   async change(

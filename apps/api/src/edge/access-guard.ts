@@ -5,9 +5,7 @@ import { clientAddress } from './client-address.js';
 import { fail } from './edge.errors.js';
 import { countAgainstLimits } from './limit-guard.js';
 import type { EdgeParts } from './ports.js';
-
-/** Nobody waits longer for an answer; database statements are cancelled then. */
-export const answerDeadlineMs = 30_000;
+import { answerDeadlineMs } from './server-options.js';
 
 const anonymous: AnonymousActor = Object.freeze({ kind: 'anonymous' });
 const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
@@ -19,13 +17,13 @@ export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
       requestId: request.id,
       actor: anonymous,
       tenant: null,
-      deadline: parts.clock.now() + answerDeadlineMs + arrivalMs(rule),
+      deadline: parts.clock.now() - request.waitedMs + answerDeadlineMs + arrivalMs(rule),
       ip: clientAddress(request),
       route,
     };
     request.ctx = ctx;
     if (rule.permission !== 'public') request.ctx = await identified(parts, rule, ctx, request, reply);
-    await countAgainstLimits(parts.limits, rule.limit, request.ctx, reply);
+    await countAgainstLimits(parts, rule, request.ctx, request, reply);
     if (isAllowed(rule, request.ctx)) return;
     await parts.audit.recordDenied(request.ctx, rule.audit);
     throw fail('access.denied', { internal: `${route} needs ${rule.permission}` });
@@ -48,7 +46,7 @@ async function identified(
     const { tenant, actor } = await parts.sessions.authenticate(bearerToken(request.headers.authorization));
     return { ...ctx, tenant, actor };
   } catch (error) {
-    await countAgainstLimits(parts.limits, rule.limit, ctx, reply);
+    await countAgainstLimits(parts, rule, ctx, request, reply);
     throw error;
   }
 }

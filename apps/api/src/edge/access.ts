@@ -1,9 +1,10 @@
 import { applyDecorators, HttpCode, SetMetadata } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { z } from 'zod';
-import type { LimitClassName } from '#infra/throttling';
+import type { Importance, LimitClassName } from '#infra/throttling';
 import type { ByteMedia } from './byte-media.js';
 import { type Takes, takesOf } from './handler-parameters.js';
+import type { Caching } from './http-cache.js';
 
 export const accessMetadata = 'praxis:access';
 
@@ -15,6 +16,10 @@ export interface AccessRule {
   readonly audit: 'none' | (string & {});
   /** The class of limits that one call counts against; `unlimited` is for probes only. */
   readonly limit: LimitClassName | 'unlimited';
+  /** Who goes first when there is no room for all; `normal` unless said otherwise. */
+  readonly importance?: Importance;
+  /** `by part`: holds no slot itself, because the calls that it makes do. */
+  readonly admission?: 'by part';
   /** `required`: a call without Idempotency-Key is 400; `accepted`: the key is honoured where it is sent. */
   readonly idempotency?: 'required' | 'accepted';
   /** The answer's body, for the document; null where the answer has none. */
@@ -32,6 +37,8 @@ export interface AccessRule {
   readonly bodyDeadlineMs?: number;
   /** 1 MiB unless said otherwise. */
   readonly bodyLimitBytes?: number;
+  /** What a client may keep of the answer; nothing unless said otherwise, and never where it is personal. */
+  readonly caching?: Caching;
   /** `none` where an answer carries secrets beside what the caller chose (BREACH); always so under /api/v1/auth. */
   readonly compression?: 'none';
   /** Codes of refusals that are this route's own, for the document: `appointment.slot_taken`. */

@@ -5,7 +5,7 @@ import { canonicalJson } from './canonical-json.js';
 import { fail } from './edge.errors.js';
 import type { Paging } from './paging.js';
 import type { CursorSealer } from './ports.js';
-import { pageLimits } from './schemas.js';
+import { numberedRowsEnd, numberedRowsMax, pageSizes } from './schemas.js';
 
 /** Opens and seals the cursors of lists. */
 export class Cursors {
@@ -17,7 +17,7 @@ export class Cursors {
    */
   async paging<Key>(request: FastifyRequest): Promise<Paging<Key>> {
     const ctx = request.ctx as TenantContext;
-    const { limit, cursor, ...filters } = request.query as Readonly<Record<string, string | undefined>>;
+    const { limit, cursor, page, ...filters } = request.query as Readonly<Record<string, string | undefined>>;
     const binding = {
       userId: ctx.actor.kind === 'user' ? ctx.actor.id : ctx.actor.kind,
       route: ctx.route ?? '',
@@ -26,14 +26,17 @@ export class Cursors {
         .digest('base64url'),
     };
     const after = cursor === undefined ? null : ((await this.sealer.open(ctx.tenant.id, binding, cursor)) as Key);
-    return { limit: limitOf(limit), after, seal: (key) => this.sealer.seal(ctx.tenant.id, binding, key) };
+    const size = pageSizes[request.routeOptions.config.takes?.pageSize ?? 'small'];
+    const items =
+      limit === undefined ? size.usual : within(limit, size.most, 'limit', `must be from 1 to ${size.most}`);
+    const skip = page === undefined ? 0 : (within(page, numberedRowsMax / items, 'page', numberedRowsEnd) - 1) * items;
+    return { limit: items, after, skip, seal: (key) => this.sealer.seal(ctx.tenant.id, binding, key) };
   }
 }
 
 /** The list's own schema refuses other values with 422; this only keeps a wrong one from ever reaching SQL. */
-function limitOf(text: string | undefined): number {
-  if (text === undefined) return pageLimits.usual;
-  const limit = Number(text);
-  if (Number.isInteger(limit) && limit >= pageLimits.least && limit <= pageLimits.most) return limit;
-  throw fail('request.invalid', { mistakes: [{ pointer: 'query/limit', detail: 'must be from 1 to 100' }] });
+function within(text: string, most: number, name: string, detail: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1 && number <= most) return number;
+  throw fail('request.invalid', { mistakes: [{ pointer: `query/${name}`, detail }] });
 }

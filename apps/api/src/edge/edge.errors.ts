@@ -24,5 +24,6 @@ export const fail = defineErrors({
   'access.login_required': { kind: 'unauthenticated', public: 'Log in to use this.' },
   'access.token_refused': { kind: 'unauthenticated', public: 'The access token is not valid; log in again.' },
   'access.denied': { kind: 'forbidden', public: 'Your role does not allow this.' },
+  'service.overloaded': { kind: 'unavailable', public: 'The service is busy right now. Try again in a few seconds.' },
   'internal.unexpected': { kind: 'internal', public: 'Something went wrong on our side.' },
 });

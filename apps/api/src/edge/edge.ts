@@ -2,11 +2,13 @@ import compress from '@fastify/compress';
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import './fastify.js';
+import { leaveWhenDone } from './admission.js';
 import { parseBytes } from './body-bytes.js';
 import { byteMediaTypes } from './byte-media.js';
 import { compressionOptions } from './compression.js';
 import { Cursors } from './cursors.js';
 import { fail } from './edge.errors.js';
+import { answerUnchanged } from './http-cache.js';
 import { observeRequests } from './observe.js';
 import type { EdgeParts } from './ports.js';
 import { planRoute } from './route-plan.js';
@@ -20,6 +22,7 @@ const corsOptions = {
     'Content-Type',
     'Idempotency-Key',
     'If-Match',
+    'If-None-Match',
     'X-Consistency-Token',
     'X-Request-Id',
   ],
@@ -44,9 +47,11 @@ export async function installEdge(server: FastifyInstance, parts: EdgeParts): Pr
   server.decorate('cursors', new Cursors(parts.cursors));
   observeRequests(server, parts);
   sendConstantHeaders(server, parts.isDraining);
+  leaveWhenDone(server);
   readJson(server);
   server.addContentTypeParser(byteMediaTypes.csv, parseBytes('csv'));
   server.addHook('onRoute', (options) => planRoute(parts, options));
+  answerUnchanged(server);
   const origins = [...parts.config.corsOrigins];
   if (origins.length > 0) await server.register(cors, { ...corsOptions, origin: origins });
   if (parts.config.compression) await server.register(compress, compressionOptions);

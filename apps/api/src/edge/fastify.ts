@@ -1,4 +1,5 @@
 import type { Context } from '#infra/kernel';
+import type { Admission } from '#infra/throttling';
 import type { RouteFacts } from './access.js';
 import type { Cursors } from './cursors.js';
 
@@ -12,6 +13,12 @@ declare module 'fastify' {
     observed: boolean;
     /** The handler found what it was asked to make. */
     known: boolean;
+    /** Before it was let in; 0 for almost all. */
+    waitedMs: number;
+    /** Where a slot is owed back. */
+    admitted: Admission | undefined;
+    /** The caller went away before the answer. */
+    abandoned: boolean;
   }
   interface FastifyInstance {
     cursors: Cursors;

@@ -3,11 +3,14 @@ import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { BodyBytes } from './body-bytes.js';
 import { PageQuery } from './paging.js';
 import { IfMatch } from './parameters.js';
+import { type PageSize, pageSizeOf } from './schemas.js';
 
 /** Which parts of a request a handler reads; what it does not read must not be sent. */
 export interface Takes {
   readonly body: boolean;
   readonly query: boolean;
+  /** Of a list. */
+  readonly pageSize?: PageSize;
 }
 
 type Source = 'body' | 'bytes' | 'query' | 'path' | 'if-match' | 'page' | 'other';
@@ -15,6 +18,7 @@ type Source = 'body' | 'bytes' | 'query' | 'path' | 'if-match' | 'page' | 'other
 export interface HandlerParameter {
   readonly source: Source;
   readonly validated: boolean;
+  readonly pageSize?: PageSize;
 }
 
 interface ParameterMetadata {
@@ -35,6 +39,7 @@ export function parametersOf(controller: object, method: string | symbol): Handl
   return Object.entries(found).map(([key, { schema, factory }]) => ({
     source: sources[Number(key.split(':')[0])] ?? ownSource(factory),
     validated: schema !== undefined,
+    ...sizeOf(schema),
   }));
 }
 
@@ -44,7 +49,18 @@ function ownSource(factory: unknown): Source {
   return factory === PageQuery.factory ? 'page' : 'other';
 }
 
+function sizeOf(schema: unknown): Pick<HandlerParameter, 'pageSize'> {
+  const pageSize = typeof schema === 'object' && schema !== null ? pageSizeOf(schema) : undefined;
+  return pageSize === undefined ? {} : { pageSize };
+}
+
 export function takesOf(controller: object, method: string | symbol): Takes {
-  const read = parametersOf(controller, method).map((parameter) => parameter.source);
-  return { body: read.includes('body') || read.includes('bytes'), query: read.includes('query') };
+  const parameters = parametersOf(controller, method);
+  const read = parameters.map((parameter) => parameter.source);
+  const list = parameters.find(({ pageSize }) => pageSize !== undefined);
+  return {
+    body: read.includes('body') || read.includes('bytes'),
+    query: read.includes('query'),
+    ...(list?.pageSize === undefined ? {} : { pageSize: list.pageSize }),
+  };
 }

@@ -3,6 +3,8 @@ export { BodyBytes, type BodyStream } from './body-bytes.js';
 export { TellKnown } from './known.js';
 export { type CursorKey, PageQuery, type Paging, presentPage } from './paging.js';
 export { Ctx, IfMatch } from './parameters.js';
+export { type Part, type PartAnswer, Parts, PartsOfBatch } from './parts.js';
+export { problemAnswer } from './problem.js';
 export {
   currency,
   emailAddress,

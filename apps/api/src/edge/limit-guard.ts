@@ -1,18 +1,53 @@
-import type { FastifyReply } from 'fastify';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Context } from '#infra/kernel';
-import { limitExceeded, limitSubjectOf, rateLimitHeaders } from '#infra/throttling';
+import { type LimitCost, limitExceeded, limitSubjectOf, rateLimitHeaders } from '#infra/throttling';
 import type { AccessRule } from './access.js';
-import type { RateLimiter } from './ports.js';
+import type { EdgeParts } from './ports.js';
 
-/** Counts one call, tells the caller how much is left, and refuses what is too much. */
+type Parts = Pick<EdgeParts, 'limits' | 'audit'>;
+type CountedRule = Pick<AccessRule, 'limit' | 'receives' | 'bodyLimitBytes'>;
+
+/** Counts one call, tells the caller how much is left, and refuses what is too much. A block is recorded when it begins. */
 export async function countAgainstLimits(
-  limits: RateLimiter,
-  limit: AccessRule['limit'],
+  { limits, audit }: Parts,
+  rule: CountedRule,
   ctx: Context,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<void> {
-  if (limit === 'unlimited') return;
-  const result = await limits.consume([limit], limitSubjectOf(ctx));
+  if (rule.limit === 'unlimited') return;
+  const result = await limits.consume([rule.limit], limitSubjectOf(ctx), costOf(rule, request));
   reply.headers(rateLimitHeaders(result) as Record<string, string>);
-  if (!result.allowed) throw limitExceeded(result);
+  if (result.allowed) return;
+  if (result.blockedNow) await audit.recordDenied(ctx, 'limit.block');
+  throw limitExceeded(result);
+}
+
+/** What arrives as bytes costs what it announces; who announces nothing pays for the most that the route takes. */
+function costOf({ receives, bodyLimitBytes = 0 }: CountedRule, request: FastifyRequest): LimitCost {
+  if (receives === undefined) return oneRequest;
+  const announced = Number(request.headers['content-length']);
+  return { bytes: Number.isSafeInteger(announced) && announced >= 0 ? announced : bodyLimitBytes };
+}
+const oneRequest: LimitCost = {};
+
+const refusedCredentials = 401;
+/** Beyond these, answers of one process are not held back: nobody shall fill its memory by guessing. */
+const heldBackMax = 2_000;
+
+/** Failed attempts to get in are answered late, from the third of an address on; those that succeed never are. */
+export function slowDownFailures({ limits }: Pick<EdgeParts, 'limits'>) {
+  let heldBack = 0;
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (reply.statusCode !== refusedCredentials) return;
+    const delayMs = (await limits.failed?.(limitSubjectOf(request.ctx))) ?? 0;
+    if (delayMs === 0 || heldBack >= heldBackMax) return;
+    // Whoever waits for it keeps nobody else out.
+    request.admitted?.leave();
+    request.admitted = undefined;
+    heldBack += 1;
+    await sleep(delayMs);
+    heldBack -= 1;
+  };
 }

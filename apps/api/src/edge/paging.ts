@@ -16,7 +16,7 @@ const pagingOf = (_: unknown, execution: ExecutionContext) => {
   return request.server.cursors.paging(request);
 };
 
-/** `limit` and `cursor` of a list; stands beside `@Query({ schema: listQuery({ … }) })`, which validates them. */
+/** `limit`, `cursor` and `page` of a list; stands beside `@Query({ schema: listQuery({ … }) })`, which validates them. */
 export const PageQuery = Object.assign(createParamDecorator(pagingOf), { factory: pagingOf });
 
 /** One page as it leaves: items presented, the next key sealed. */

@@ -1,7 +1,7 @@
 import type { CursorBinding } from '#infra/crypto';
 import type { Clock, Context, Tenant, TenantId, UserActor } from '#infra/kernel';
 import type { HttpMetrics, Log } from '#infra/telemetry';
-import type { LimitClassName, LimitResult, LimitSubject } from '#infra/throttling';
+import type { Admission, Door, LimitClassName, LimitCost, LimitResult, LimitSubject } from '#infra/throttling';
 import type { ApiConfig } from '../api.config.js';
 import type { TokenIssuer } from './consistency.js';
 
@@ -37,6 +37,7 @@ export interface EdgeParts {
   readonly fingerprints: Fingerprinter;
   readonly cursors: CursorSealer;
   readonly limits: RateLimiter;
+  readonly doors: Readonly<Record<Door, Admission>>;
   /** Without it nobody carries along where they wrote. */
   readonly consistency?: TokenIssuer;
   readonly isDraining: () => boolean;
@@ -44,5 +45,7 @@ export interface EdgeParts {
 
 /** throttling's `Limits`. */
 export interface RateLimiter {
-  consume(classes: readonly LimitClassName[], subject: LimitSubject): Promise<LimitResult>;
+  consume(classes: readonly LimitClassName[], subject: LimitSubject, cost?: LimitCost): Promise<LimitResult>;
+  /** Counts a failed attempt to get in; for how many ms its answer is held back. */
+  failed?(subject: LimitSubject): Promise<number>;
 }

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
 import type { FastifyError } from 'fastify';
 import { type AppError, type ErrorKind, type InputMistake, isAppError } from '#infra/kernel';
+import { registeredProblemTypes } from '#infra/throttling';
 import { entityTag } from './answer-headers.js';
 import { fail } from './edge.errors.js';
 
@@ -72,6 +73,12 @@ export function refusalOf(error: unknown, requestId: string): Refusal {
   return refusalOf(fail('internal.unexpected', { cause: error }), requestId);
 }
 
+/** A failure as one part of an answer. */
+export function problemAnswer(error: unknown, requestId: string) {
+  const { problem, headers } = refusalOf(error, requestId);
+  return { status: problem.status, headers, body: problem };
+}
+
 function problemOf(error: AppError, requestId: string): Problem {
   const status = statusOf(error.kind);
   const { mistakes, extra } = error.options;
@@ -85,7 +92,7 @@ function problemOf(error: AppError, requestId: string): Problem {
 const internalDetail = fail.table['internal.unexpected'].public;
 
 const document = (status: number, code: string, detail: string, requestId: string): Problem => ({
-  type: `/problems/${code}`,
+  type: registeredProblemTypes[code] ?? `/problems/${code}`,
   title: titleOf(status),
   status,
   detail,

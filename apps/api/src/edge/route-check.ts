@@ -17,7 +17,7 @@ export function assertCompleteRules(handlers: readonly HandlerFacts[], known: Kn
 }
 
 function missingInRule(rule: Partial<AccessRule>, known: KnownNames): string[] {
-  const { permission, audit, limit, idempotency } = rule;
+  const { permission, audit, limit, idempotency, caching } = rule;
   const isPublic = permission === 'public';
   const isProbe = isPublic && audit === 'none' && limit === 'unlimited';
   const complaints: readonly (readonly [boolean, string])[] = [
@@ -27,6 +27,7 @@ function missingInRule(rule: Partial<AccessRule>, known: KnownNames): string[] {
     [!!audit && audit !== 'none' && !/^[a-z_]+\.[a-z_]+$/.test(audit), 'an audit verb of the form noun.verb'],
     [!limit, 'a limit class'],
     [!!limit && !isProbe && !known.limits.has(limit), `a limit class that exists (${limit})`],
+    [!!caching && audit !== 'none', 'an answer without personal data, since clients may keep it'],
     [isPublic && idempotency !== undefined, 'a tenant, in which alone an Idempotency-Key can be kept'],
   ];
   return complaints.filter(([applies]) => applies).map(([, complaint]) => complaint);

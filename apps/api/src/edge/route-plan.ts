@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import type { InputMistake } from '#infra/kernel';
 import type { AccessRule } from './access.js';
 import { accessGuard } from './access-guard.js';
+import { admit } from './admission.js';
 import { tagVersion } from './answer-headers.js';
 import { closeEarly, expectBytes } from './body-bytes.js';
 import { bodyDeadline } from './body-deadline.js';
@@ -10,6 +11,7 @@ import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
 import { readIdempotencyKey, tellReplay } from './idempotency.js';
 import { answerKnown } from './known.js';
+import { slowDownFailures } from './limit-guard.js';
 import type { EdgeParts } from './ports.js';
 import { requestTimeoutMs } from './server-options.js';
 
@@ -24,7 +26,10 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
     refuseUnruled(options);
     return;
   }
-  options.onRequest = [...hooks(options.onRequest), accessGuard(parts, access, `${options.method} ${options.url}`)];
+  const guard = accessGuard(parts, access, `${options.method} ${options.url}`);
+  // Probes are never turned away: who sends them would take a busy process for a dead one.
+  const door = access.limit === 'unlimited' || access.admission === 'by part' ? [] : [admit(parts.doors, access)];
+  options.onRequest = [...door, ...hooks(options.onRequest), guard];
   options.preHandler = [...hooks(options.preHandler), refuseUnread(takes)];
   options.preSerialization = [...hooks(options.preSerialization), tagVersion];
   if (access.bodyLimitBytes !== undefined) options.bodyLimit = access.bodyLimitBytes;
@@ -35,6 +40,7 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (isSecret(access, options.url)) options.compress = false;
   if (access.idempotency !== undefined) planIdempotency(parts, options, access);
   if (access.permission !== 'public') planConsistency(parts, options);
+  if (access.limit === 'auth') options.onSend = [...hooks(options.onSend), slowDownFailures(parts)];
 }
 
 function planConsistency({ consistency }: EdgeParts, options: RouteOptions): void {

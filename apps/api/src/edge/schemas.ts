@@ -75,17 +75,47 @@ export const money = z.strictObject({ amountMinor: z.int(), currency });
 /** The version that an entity's ETag shows. */
 export const versionNumber = z.int().min(1);
 
-export const pageLimits = { least: 1, most: 100, usual: 50 } as const;
+/** How many items a page has, and how many it may have: by how large an item is and how many there are. */
+export const pageSizes = {
+  small: { usual: 10, most: 25 },
+  medium: { usual: 25, most: 100 },
+  large: { usual: 50, most: 250 },
+  xlarge: { usual: 100, most: 1_000 },
+} as const;
+export type PageSize = keyof typeof pageSizes;
+/** A page by number ends here: what lies deeper is reached by cursors, which cost the same at any depth. */
+export const numberedRowsMax = 10_000;
+export const numberedRowsEnd = 'ends at row 10,000: use cursor';
 /** A sealed cursor is about 300 characters; what is longer never came from here. */
 export const cursorMaxLength = 2048;
 
-/** The query of a list: `limit` 1…100 (50), `cursor` from the page before, and the list's own filters. */
-export const listQuery = <Filters extends z.core.$ZodLooseShape>(filters: Filters) =>
-  z.strictObject({
-    limit: z.coerce.number().int().min(pageLimits.least).max(pageLimits.most).default(pageLimits.usual),
-    cursor: z.string().max(cursorMaxLength).optional(),
-    ...filters,
-  });
+const sizeOfList = new WeakMap<object, PageSize>();
+/** The size that `listQuery` was given. */
+export const pageSizeOf = (query: object): PageSize | undefined => sizeOfList.get(query);
+
+/**
+ * The query of a list: `limit`, at most what its size allows; `cursor` from the page before or `page` from 1, not both,
+ * and with `page` no row beyond the ten-thousandth; and the list's own filters.
+ */
+export function listQuery<Filters extends z.core.$ZodLooseShape>(filters: Filters, size: PageSize = 'medium') {
+  const { usual, most } = pageSizes[size];
+  const query = z
+    .strictObject({
+      limit: z.coerce.number().int().min(1).max(most).default(usual),
+      cursor: z.string().max(cursorMaxLength).optional(),
+      page: z.coerce.number().int().min(1).max(numberedRowsMax).optional(),
+      ...filters,
+    })
+    .superRefine((asked, check) => {
+      const { limit, cursor, page } = asked as { limit: number; cursor?: string; page?: number };
+      if (page === undefined) return;
+      const refuseWith = (message: string) => check.addIssue({ code: 'custom', path: ['page'], message });
+      if (cursor !== undefined) refuseWith('goes without a cursor');
+      if (page * limit > numberedRowsMax) refuseWith(numberedRowsEnd);
+    });
+  sizeOfList.set(query, size);
+  return query;
+}
 
 /** The answer of a list: one page and the cursor of the next, null on the last. */
 export const pageOf = <Item extends z.ZodType>(item: Item) =>

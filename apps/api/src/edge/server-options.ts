@@ -13,6 +13,8 @@ export const headersTimeoutMs = 66_000;
  * give headers 30 s and bodies 66 s; the edge holds bodies to this limit itself.
  */
 export const requestTimeoutMs = 30_000;
+/** Nobody waits longer for an answer, the wait to begin included; database statements are cancelled then. */
+export const answerDeadlineMs = 30_000;
 export const keepAliveInitialDelayMs = 10_000;
 /** How often Node looks for requests that took too long; its own 30 s would make every limit that much longer. */
 const connectionsCheckingIntervalMs = 1_000;

@@ -16,7 +16,7 @@ import {
   resetBody,
 } from './auth.dto.js';
 
-const open = { permission: 'public', limit: 'auth' } as const;
+const open = { permission: 'public', limit: 'auth', importance: 'critical' } as const;
 const passwordFaults = ['password.too_short', 'password.too_long', 'password.guessable'] as const;
 
 /** Getting in and out. Secrets travel in bodies only, never in a URL. */

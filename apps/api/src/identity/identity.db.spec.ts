@@ -19,8 +19,9 @@ import { Catalogue, Nudge, Outbox } from '#infra/queues';
 import { Sharding } from '#infra/sharding';
 import { createLog, HttpMetrics, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
-import { Limits, limitClasses, throttlingConfig } from '#infra/throttling';
+import { Limits, limitClasses, measuredAdmissions, throttlingConfig } from '#infra/throttling';
 import { apiConfig } from '../api.config.js';
+import { doorLimits } from '../edge/admission.js';
 import { buildServer } from '../edge/server.js';
 import { grantAnswer, joinedAnswer, loginAnswer } from './auth.dto.js';
 import { IdentityApiModule } from './identity-api.module.js';
@@ -88,6 +89,7 @@ async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabas
       fingerprints: crypto,
       cursors: new SealedCursor(crypto, clock),
       limits: new Limits({ config: throttling, redis, log, metrics, clock }),
+      doors: measuredAdmissions(doorLimits(api), metrics),
       isDraining: () => false,
     }),
     openRoutes: () => undefined,

@@ -47,7 +47,7 @@ export class UsersController {
     idempotency: 'accepted',
     answers: invitedAnswer,
     status: 201,
-    refusals: ['user.exists', 'user.owner_only'],
+    refusals: ['user.exists', 'user.owner_only', 'quota.exceeded'],
     summary: 'Invite somebody by mail; once more to replace the link',
   })
   invite(@Ctx() ctx: TenantContext, @Body({ schema: inviteBody }) body: z.infer<typeof inviteBody>) {

@@ -38,6 +38,7 @@ export class CardsController {
     permission: 'public',
     audit: 'card.verify',
     limit: 'public',
+    importance: 'critical',
     answers: verification,
     summary: 'Is the card behind this scan worth something now? For anybody; says nothing else',
   })
@@ -50,6 +51,7 @@ export class CardsController {
     permission: permissionOf['card.inspect'],
     audit: 'card.inspect',
     limit: 'read',
+    importance: 'critical',
     answers: inspection,
     summary: 'The same for staff of the card’s own organisation, with the card and its member',
   })

@@ -1,8 +1,10 @@
-import { Body, Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { CardsService, type MemberChange, type MemberId, MembersService, permissionOf } from '#domain/members';
 import type { TenantContext } from '#infra/kernel';
 import { Access, Ctx, IfMatch, PageQuery, type Paging, presentPage } from '../edge/index.js';
+import { tellFreshness } from './freshness.js';
 import {
   card,
   cards,
@@ -47,7 +49,7 @@ export class MembersController {
     audit: 'member.enrol',
     idempotency: 'accepted',
     status: 201,
-    refusals: ['member.already_enrolled', 'member.id_number_invalid', ...refusedPeriods],
+    refusals: ['member.already_enrolled', 'member.id_number_invalid', 'quota.exceeded', ...refusedPeriods],
     summary: 'Enrol a member; an id number once',
   })
   async enrol(@Ctx() ctx: TenantContext, @Body({ schema: newMember }) body: z.infer<typeof newMember>) {
@@ -63,8 +65,14 @@ export class MembersController {
     refusals: ['member.id_number_invalid', 'member.not_found'],
     summary: 'Find a member by id number, which stays out of the URL',
   })
-  async lookup(@Ctx() ctx: TenantContext, @Body({ schema: lookup }) body: z.infer<typeof lookup>) {
-    return presentMember(await this.members.lookup(ctx, body.idScheme, body.idNumber));
+  async lookup(
+    @Ctx() ctx: TenantContext,
+    @Body({ schema: lookup }) body: z.infer<typeof lookup>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
+    const seen = await this.members.sight(ctx, body.idScheme, body.idNumber);
+    tellFreshness(reply, seen);
+    return presentMember(seen.member);
   }
 
   @Get(':memberId')

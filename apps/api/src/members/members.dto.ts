@@ -93,6 +93,7 @@ const cacheCounts = z.strictObject({
   misses: z.int(),
   hitRate: z.number().nullable(),
   singleFlightWaits: z.int(),
+  staleServed: z.int(),
 });
 export const cardCaches = z.strictObject({
   since: instantText,
@@ -169,7 +170,8 @@ const presentCounts = (of: StrategyStats): z.input<typeof cacheCounts> => ({
   hits: of.hits,
   misses: of.misses,
   hitRate: of.hitRate,
-  singleFlightWaits: of.joined,
+  singleFlightWaits: of.joined + of.waited,
+  staleServed: of.late,
 });
 
 export const presentCardCaches = ({ enabled, since, memory, redis, strategies }: CacheStats) =>

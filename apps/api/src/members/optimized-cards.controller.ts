@@ -1,9 +1,11 @@
-import { Controller, Get, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { CardsService, type MemberId, MembersService, permissionOf } from '#domain/members';
 import { Cache } from '#infra/cache';
 import type { TenantContext } from '#infra/kernel';
 import { Access, Ctx } from '../edge/index.js';
+import { tellFreshness } from './freshness.js';
 import {
   cardCaches,
   generatedCard,
@@ -38,9 +40,13 @@ export class OptimizedCardsController {
     @Ctx() ctx: TenantContext,
     @Param('idNumber', { schema: idNumber }) number: string,
     @Query({ schema: lookupQuery }) { idScheme }: z.infer<typeof lookupQuery>,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ) {
-    return presentMember(await this.members.lookup(ctx, idScheme, number));
+    const seen = await this.members.sight(ctx, idScheme, number);
+    tellFreshness(reply, seen);
+    return presentMember(seen.member);
   }
+
   @Post('generate-data/:memberId')
   @Access({
     permission: permissionOf['card.print'],

@@ -4,10 +4,12 @@ import { systemClock } from '#infra/kernel';
 import { RedisConnections } from '#infra/redis';
 import { Sharding } from '#infra/sharding';
 import { CacheStatsController } from './cache-stats.controller.js';
+import { LimitsController } from './limits.controller.js';
 import { ServersController } from './servers.controller.js';
+import { SlowQueriesController } from './slow-queries.controller.js';
 
 @Module({
-  controllers: [ServersController, CacheStatsController],
+  controllers: [ServersController, CacheStatsController, LimitsController, SlowQueriesController],
   providers: [
     {
       provide: ServerHealth,

@@ -11,6 +11,9 @@ const database = z.strictObject({
   name: z.string().meta({ description: '`directory`, `shard-1` …; never an address' }),
   role: z.string().meta({ description: '`primary`, `replica-1` …' }),
   status,
+  breaker: z
+    .enum(['closed', 'open'])
+    .meta({ description: 'open: requests to it are refused at once; probed each second' }),
   latencyMs: ms,
   lagMs: ms.nullable().meta({ description: 'of a replica; null: a primary, or nobody knows' }),
   totalConnections: z.int(),
@@ -52,7 +55,12 @@ const strategy = z.strictObject({
   compressed: z.boolean(),
   encrypted: z.boolean(),
   critical: z.boolean(),
+  warmed: z.boolean(),
+  graceS: z.int().meta({ description: 'how long after its end an entry is answered while the source is away' }),
   joined: z.int().meta({ description: 'reads that waited for the load of another one' }),
+  waited: z.int().meta({ description: 'reads that waited for the load of another process' }),
+  late: z.int().meta({ description: 'reads answered with an entry whose time was over' }),
+  renewed: z.int().meta({ description: 'entries loaded again before they ended' }),
   memory: z.strictObject({ ...counts, entries: z.int(), bytes: z.int() }),
   redis: z.strictObject({
     ...counts,

@@ -85,7 +85,7 @@ const record = z.strictObject({ id: z.uuid(), ...place, ...texts });
 export const records = pageOf(record);
 export const rejectedRow = z.strictObject({ line: z.int().min(1), code: z.string(), raw: z.string() });
 export const rejectedRows = pageOf(rejectedRow);
-export const lineList = listQuery({});
+export const lineList = listQuery({}, 'xlarge');
 
 export const newRun: z.ZodType<NewRun, unknown> = z
   .strictObject({
@@ -134,11 +134,11 @@ const match = z.strictObject({
   right: matchedRecord,
 });
 export const matches = pageOf(match);
-export const matchList = listQuery({});
+export const matchList = listQuery({}, 'xlarge');
 
 const openRecord = z.strictObject({ id: z.uuid(), ...place, open: money, ...texts });
 export const openRecords = pageOf(openRecord);
-export const openList = listQuery({ side: z.enum(sides) });
+export const openList = listQuery({ side: z.enum(sides) }, 'xlarge');
 
 export type SourceAnswer = z.input<typeof source>;
 export type StatementAnswer = z.input<typeof statement>;

@@ -13,7 +13,7 @@ import { Access, Ctx, PageQuery, type Paging, presentPage, TellKnown } from '../
 import { matches, matchList, newRun, openList, openRecords, run, runId, runList, runs } from './reconciliation.dto.js';
 import { inCurrency, presentRun } from './reconciliation.present.js';
 
-const read = { permission: permissionOf['run.read'], limit: 'read' } as const;
+const read = { permission: permissionOf['run.read'], limit: 'read', importance: 'background' } as const;
 const ofResult = ['run.not_completed'] as const;
 
 @Controller('api/v1/reconciliation/runs')

@@ -22,7 +22,7 @@ import {
 import { newSource, source, sourceId, sourceList, sources, statement } from './reconciliation.dto.js';
 import { presentSource, presentStatement } from './reconciliation.present.js';
 
-const read = { permission: permissionOf['source.read'], limit: 'read' } as const;
+const read = { permission: permissionOf['source.read'], limit: 'read', importance: 'background' } as const;
 /** Just below what Node gives a whole request. */
 const uploadDeadlineMs = 60_000;
 

@@ -20,7 +20,7 @@ import {
 } from './reconciliation.dto.js';
 import { inCurrency, presentRejectedRow, presentStatement } from './reconciliation.present.js';
 
-const read = { permission: permissionOf['statement.read'], limit: 'read' } as const;
+const read = { permission: permissionOf['statement.read'], limit: 'read', importance: 'background' } as const;
 
 @Controller('api/v1/reconciliation/statements')
 export class ReconciliationStatementsController {

@@ -31,6 +31,7 @@ const theirIdOf = (noun: string): string => {
     appointment: theirs.appointmentId,
     block: theirs.blockId,
     patient: theirs.patientId,
+    note: theirs.noteId,
     member: theirs.memberId,
     card: theirs.cardId,
     source: theirs.sourceIds.left,
@@ -118,6 +119,35 @@ describe('every operation of the document', () => {
       for (const id of foreignIds) if (text.includes(id)) leaks.push(`${operation.id}: ${id}`);
     }
     expect(leaks).toEqual([]);
+  }, 60_000);
+
+  it('[A-039] tells nobody to keep what is personal or secret: no-store', async () => {
+    const wrong: string[] = [];
+    for (const operation of operations) {
+      const { headers } = await api.call({ ...operation, ...(await sampleOf(operation, mine)) });
+      const mayKeep = operation.audit === 'none' && !operation.path.startsWith('/api/v1/auth');
+      const keeps = headers['cache-control'] !== 'no-store';
+      if (keeps && !mayKeep) wrong.push(`${operation.id}: ${headers['cache-control']}`);
+      if (keeps && !String(headers['cache-control']).startsWith('private, ')) wrong.push(`${operation.id}: for everybody`);
+    }
+    expect(wrong).toEqual([]);
+  }, 60_000);
+
+  it('that is a list gives the same second item by page number as by cursor', async () => {
+    const wrong: string[] = [];
+    let compared = 0;
+    for (const operation of operations.filter(({ queries }) => queries.includes('page'))) {
+      const sample = await sampleOf(operation, mine);
+      const at = async (query: Record<string, string>) =>
+        (await api.call({ ...operation, ...sample, query: { ...sample.query, limit: '1', ...query } })).json;
+      const first = await at({});
+      const numbered = await at({ page: '2' });
+      const byCursor = first.next === null ? { items: [] } : await at({ cursor: first.next });
+      if (byCursor.items.length > 0) compared += 1;
+      if (JSON.stringify(numbered.items) !== JSON.stringify(byCursor.items)) wrong.push(operation.id);
+    }
+    expect(wrong).toEqual([]);
+    expect(compared).toBeGreaterThan(7);
   }, 60_000);
 
   it('is refused without a login (401), and without its permission (403) with the attempt on record', async () => {

@@ -15,6 +15,8 @@ export interface Operation {
   readonly permission: string;
   readonly audit: string;
   readonly ids: readonly IdPlace[];
+  /** Names of its query parameters. */
+  readonly queries: readonly string[];
 }
 
 /** Where an operation takes the id of a thing, and how a call is changed to carry another one. */
@@ -57,6 +59,7 @@ function operationOf(path: string, method: string, raw: RawOperation): Operation
     permission: raw['x-permission'],
     audit: raw['x-audit'],
     ids: [...fromParameters, ...(body ? bodyPlaces(body, []) : [])],
+    queries: (raw.parameters ?? []).filter(({ in: where }) => where === 'query').map(({ name }) => name),
   };
 }
 

@@ -2,6 +2,7 @@ import { Identity, PasswordResets } from '#infra/identity';
 import { newId } from '#infra/kernel';
 import { memberSamples } from './member-samples.js';
 import { operationsSamples } from './operations-samples.js';
+import { quotasSamples } from './quotas-samples.js';
 import { reconciliationSamples } from './reconciliation-samples.js';
 import {
   type Api,
@@ -199,6 +200,9 @@ export const samples: Readonly<Record<string, MakeSample>> = {
   ...memberSamples,
   ...reconciliationSamples,
   ...operationsSamples,
+  ...quotasSamples,
+
+  BatchController_run: owned(() => ({ body: { requests: [{ method: 'GET', path: '/api/v1/services' }] } })),
 
   PatientsController_list: plain,
   PatientsController_create: owned(() => ({ headers: { 'idempotency-key': newId() }, body: newPatient() })),
@@ -210,6 +214,12 @@ export const samples: Readonly<Record<string, MakeSample>> = {
     headers: ifMatch(1),
     body: { phone: '+1 604 555 0134' },
   }),
+  NotesController_list: owned((side) => ({ params: { patientId: side.patientId } })),
+  NotesController_write: owned((side) => ({ params: { patientId: side.patientId }, body: { text: 'Seen again.' } })),
+  NotesController_amend: owned((side) => ({
+    params: { patientId: side.patientId, noteId: side.noteId },
+    body: { text: 'Seen yesterday, not today.' },
+  })),
   PatientVersionsController_list: owned((side) => ({ params: { patientId: side.patientId } })),
   PatientVersionsController_get: owned((side) => ({ params: { patientId: side.patientId, version: '1' } })),
   PatientVersionsController_restore: async (api, side) => {

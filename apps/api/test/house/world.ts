@@ -26,6 +26,7 @@ export interface Side extends Books {
   readonly appointmentId: string;
   readonly blockId: string;
   readonly patientId: string;
+  readonly noteId: string;
   readonly memberId: string;
   readonly cardId: string;
   readonly colleague: Person;
@@ -64,12 +65,14 @@ export async function makeSide(api: Api, shardId: string): Promise<Side> {
   const side = { ctx, slug, owner, locationId: location.id, serviceId: service.id, resourceIds, blockId: block.id };
   const visit = await post('/api/v1/appointments', booking(side, slotAt(0)));
   const patient = await post('/api/v1/patients', sharedPatient);
+  const note = await post('/api/v1/patients/{patientId}/notes', { text: 'Seen today.' }, { patientId: patient.id });
   const member = await post('/api/v1/members', newMember());
   const card = await post('/api/v1/members/{memberId}/cards', {}, { memberId: member.id });
   return {
     ...side,
     appointmentId: visit.id,
     patientId: patient.id,
+    noteId: note.id,
     memberId: member.id,
     cardId: card.id,
     ...(await makeBooks(api, side)),
