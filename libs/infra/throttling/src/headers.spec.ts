@@ -91,4 +91,22 @@ describe('headers of rate limits', () => {
       options: { retryAfterMs: 900, extra: { 'violated-policies': ['auth'] } },
     });
   });
+
+  it('say X-RateLimit-* of the tightest policy too where that is wanted', () => {
+    const policies = [state({}), state({ name: 'auth', limit: 10, windowMs: 1_000, remaining: 3, resetMs: 401 })];
+    const result = { allowed: true, retryAfterMs: 0, policies };
+    expect(rateLimitHeaders({ ...result, older: true })).toMatchObject({
+      'X-RateLimit-Limit': '10',
+      'X-RateLimit-Remaining': '3',
+      'X-RateLimit-Reset': '1',
+    });
+    expect(Object.keys(rateLimitHeaders(result))).toEqual(['RateLimit-Policy', 'RateLimit']);
+  });
+
+  it('come with another error where this process counts alone, and where the subject is blocked', () => {
+    const policies = [state({ exceeded: true })];
+    const refused = { allowed: false, retryAfterMs: 900, policies } as const;
+    expect(limitExceeded({ ...refused, reason: 'reduced' }).code).toBe('limit.reduced');
+    expect(limitExceeded({ ...refused, reason: 'blocked' }).code).toBe('limit.blocked');
+  });
 });

@@ -6,32 +6,61 @@ export interface RateLimitHeaders {
   readonly 'RateLimit-Policy'?: string;
   readonly RateLimit?: string;
   readonly 'Retry-After'?: string;
+  readonly 'X-RateLimit-Limit'?: string;
+  readonly 'X-RateLimit-Remaining'?: string;
+  readonly 'X-RateLimit-Reset'?: string;
 }
 
 const seconds = (ms: number): number => Math.ceil(ms / 1_000);
 
-const policyItem = ({ name, limit, windowMs }: LimitState): string => `"${name}";q=${limit};w=${seconds(windowMs)}`;
+const policyItem = ({ name, limit, windowMs }: LimitState): string =>
+  `"${name}";q=${limit};w=${seconds(windowMs)}${bytesOnly.has(name) ? ';qu="content-bytes"' : ''}`;
 const stateItem = ({ name, remaining, resetMs }: LimitState): string =>
   `"${name}";r=${remaining};t=${seconds(resetMs)}`;
+/** Requests are the usual unit, and not said. */
+const bytesOnly: ReadonlySet<string> = new Set(['upload-bytes']);
 
 /**
  * draft-ietf-httpapi-ratelimit-headers-11: every policy in `RateLimit-Policy`; in `RateLimit` every one too, or, when the
- * call was refused, those that refused. `Retry-After` only then, in seconds, never less than their `t`.
+ * call was refused, those that refused. `Retry-After` only then, in seconds, never less than their `t`. `older` adds
+ * `X-RateLimit-*` of the tightest policy, for clients that know only those.
  */
-export function rateLimitHeaders({ allowed, retryAfterMs, policies }: LimitResult): RateLimitHeaders {
+export function rateLimitHeaders({ allowed, retryAfterMs, policies, older = false }: LimitResult): RateLimitHeaders {
   if (policies.length === 0) return {};
   const told = allowed ? policies : policies.filter(({ exceeded }) => exceeded);
   return {
     'RateLimit-Policy': policies.map(policyItem).join(', '),
     RateLimit: told.map(stateItem).join(', '),
     ...(allowed ? {} : { 'Retry-After': String(Math.max(1, seconds(retryAfterMs))) }),
+    ...(older ? olderHeaders(told) : {}),
   };
 }
 
+/** Of the policy that has the least part of its limit left. */
+function olderHeaders(told: readonly LimitState[]): RateLimitHeaders {
+  const share = ({ remaining, limit }: LimitState) => remaining / limit;
+  const [tightest] = [...told].sort((a, b) => share(a) - share(b));
+  if (tightest === undefined) return {};
+  return {
+    'X-RateLimit-Limit': String(tightest.limit),
+    'X-RateLimit-Remaining': String(tightest.remaining),
+    'X-RateLimit-Reset': String(seconds(tightest.resetMs)),
+  };
+}
+
+const codes = { exceeded: 'limit.exceeded', reduced: 'limit.reduced', blocked: 'limit.blocked' } as const;
+
+/** The draft's own problem types, by our codes; the others are this installation's. */
+export const registeredProblemTypes: Readonly<Record<string, string>> = {
+  'limit.exceeded': 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+  'limit.reduced': 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+  'limit.blocked': 'https://iana.org/assignments/http-problem-types#abnormal-usage-detected',
+};
+
 /** What a refused call is answered with; names the policies that refused it. */
-export const limitExceeded = ({ retryAfterMs, policies }: LimitResult): AppError => {
+export const limitExceeded = ({ retryAfterMs, policies, reason = 'exceeded' }: LimitResult): AppError => {
   const violated = policies.filter(({ exceeded }) => exceeded).map(({ name }) => name);
-  return fail('limit.exceeded', {
+  return fail(codes[reason], {
     internal: `refused by ${violated.join(', ')}`,
     retryAfterMs,
     extra: { 'violated-policies': violated },

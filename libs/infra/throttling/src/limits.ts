@@ -1,10 +1,14 @@
+import type { BeforeApplicationShutdown } from '@nestjs/common';
 import { type Clock, type Context, systemClock } from '#infra/kernel';
 import type { RedisConnections } from '#infra/redis';
 import type { Log, Metrics } from '#infra/telemetry';
-import { type ChargeGroup, chargesOf, type LimitSubject } from './charges.js';
-import { type LimitClassName, type LimitPolicies, limitPolicies } from './limit-classes.js';
+import { addressSubject } from './address.js';
+import { Blocks } from './blocks.js';
+import { type ChargeGroup, Charges, type LimitCost, type LimitSubject } from './charges.js';
+import { type LimitClassName, limitPolicies } from './limit-classes.js';
 import type { GroupAnswer } from './local-windows.js';
-import { SharedWindows } from './shared-windows.js';
+import { type AnswerSource, SharedWindows } from './shared-windows.js';
+import type { HomeNetworks } from './tenant-networks.js';
 import type { ThrottlingConfig } from './throttling.config.js';
 
 /** One policy after a call, for the answer's headers. */
@@ -18,11 +22,19 @@ export interface LimitState {
   readonly exceeded: boolean;
 }
 
+/** Why a call was refused: its limit is used up; so is this process's share, without Redis; its subject is blocked. */
+export type RefusalReason = 'exceeded' | 'reduced' | 'blocked';
+
 export interface LimitResult {
   readonly allowed: boolean;
   /** 0 when allowed. */
   readonly retryAfterMs: number;
   readonly policies: readonly LimitState[];
+  readonly reason?: RefusalReason;
+  /** This very call was what blocked its subject. */
+  readonly blockedNow?: boolean;
+  /** Its client may know only X-RateLimit-*. */
+  readonly older?: boolean;
 }
 
 export interface LimitsParts {
@@ -31,48 +43,133 @@ export interface LimitsParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock?: Clock;
+  /** Without it nobody is at home anywhere. */
+  readonly networks?: HomeNetworks;
 }
 
 const everything: LimitResult = { allowed: true, retryAfterMs: 0, policies: [] };
+const abusePolicy = { name: 'abuse', limit: 10, windowMs: 900_000, remaining: 0, exceeded: true } as const;
 
-/** How many requests anybody may make. Never throws and never waits longer than 25 ms: without Redis it counts itself. */
-export class Limits {
-  private readonly policies: LimitPolicies;
+/** Failures of one address in this time count together. */
+const failuresWindowMs = 15 * 60_000;
+const failuresMax = 1_000_000;
+const slowFrom = 3;
+const firstDelayMs = 250;
+const longestDelayMs = 2_000;
+
+/** How long the answer to the n-th failed attempt of an address is held back: 250 ms from the third on, doubled up to 2 s. */
+export const failureDelayMs = (failures: number): number =>
+  failures < slowFrom ? 0 : Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(failures - slowFrom, 10));
+
+/** How many requests anybody may make. Never throws and never waits long (`RATE_LIMIT_DEADLINE`): without Redis it counts itself. */
+export class Limits implements BeforeApplicationShutdown {
+  readonly blocks: Blocks;
+  private readonly charges: Charges;
   private readonly windows: SharedWindows;
+  private readonly networks: HomeNetworks | undefined;
   private readonly enabled: boolean;
+  private readonly older: boolean;
   private readonly decisions;
+  private readonly blocked;
 
-  constructor({ config, redis, log, metrics, clock = systemClock }: LimitsParts) {
+  constructor({ config, redis, log, metrics, networks, clock = systemClock }: LimitsParts) {
     this.enabled = config.enabled;
-    this.policies = limitPolicies(config);
-    this.windows = new SharedWindows({ redis, log, clock, nodes: config.expectedNodes });
+    this.older = config.olderHeaders;
+    this.networks = networks;
+    this.charges = new Charges(limitPolicies(config));
+    const { expectedNodes: nodes, leases, deadlineMs } = config;
+    this.windows = new SharedWindows({ redis, log, clock, nodes, leases, deadlineMs });
+    this.blocks = new Blocks({ redis, log, clock, forget: (key) => this.windows.forget(key) });
     this.decisions = metrics.counter('rate_limit_decisions_total', 'Requests counted against limits.', [
       'class',
       'outcome',
     ]);
+    metrics.observedGauge('rate_limit_answers', 'Counts answered since the start, by who answered.', ['source'], () =>
+      Object.entries(this.windows.answered).map(([source, value]) => ({ labels: { source }, value })),
+    );
+    this.blocked = metrics.counter('rate_limit_blocks_total', 'Subjects that were blocked for abuse.', ['subject']);
     if (!config.enabled) log.warn('limits.disabled', { hint: 'ENABLE_RATE_LIMITING is false: nobody is ever refused' });
   }
 
   /** Counts one call of these classes. A refused call is not counted against the policies of its group. */
-  async consume(classes: readonly LimitClassName[], subject: LimitSubject, cost = 1): Promise<LimitResult> {
+  async consume(classes: readonly LimitClassName[], subject: LimitSubject, cost: LimitCost = {}): Promise<LimitResult> {
     if (!this.enabled) return everything;
-    const groups = chargesOf(classes, subject, this.policies);
-    const answers = await Promise.all(groups.map((group) => this.windows.consume(group, cost)));
-    const policies = groups.flatMap((group, index) => statesOf(group, answers[index]));
-    const waitsMs = answers.flatMap(({ states }) => states.map(({ waitMs }) => waitMs));
-    const retryAfterMs = Math.max(0, ...waitsMs);
-    const outcome = retryAfterMs === 0 ? 'allowed' : 'refused';
-    this.decisions.inc({ class: classes.join('+'), outcome });
-    return { allowed: retryAfterMs === 0, retryAfterMs, policies };
+    const home = this.networks?.isHome(subject) ?? false;
+    const atHome = typeof home === 'boolean' ? home : await home;
+    const groups = this.charges.of(classes, atHome ? { ...subject, atHome } : subject, cost);
+    const known = groups.map((group) => this.windows.known(group));
+    // Who is known to be refused costs nobody else anything.
+    const answers = known.some((answer) => answer?.taken === false) ? known : await this.ask(groups, known);
+    const result = resultOf(groups, answers);
+    this.decisions.inc({ class: classes.join('+'), outcome: result.allowed ? 'allowed' : 'refused' });
+    if (result.blockedNow) this.noteBlocks(groups, answers);
+    return this.older ? { ...result, older: true } : result;
+  }
+
+  /**
+   * Counts a failed attempt of an address (a wrong password); for how long its answer is to be held back. Without Redis,
+   * each as long as the last.
+   */
+  async failed({ ip }: LimitSubject): Promise<number> {
+    if (!this.enabled) return 0;
+    const rule = { algorithm: 'sliding', limit: failuresMax, windowMs: failuresWindowMs } as const;
+    const key = `limits:{ip:${addressSubject(ip)}}:failures`;
+    const charge = { name: 'failures', key, rule, cost: 1, leasable: false, strict: false, blamed: false };
+    const { states, local } = await this.windows.consume({ charges: [charge] });
+    const left = states[0]?.remaining ?? failuresMax;
+    return local ? longestDelayMs : failureDelayMs(failuresMax - left);
+  }
+
+  /** How many counts were answered, and by whom, since the start. */
+  get answered(): Readonly<Record<AnswerSource, number>> {
+    return this.windows.answered;
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.windows.close();
+  }
+
+  private ask(groups: readonly ChargeGroup[], known: readonly (GroupAnswer | undefined)[]) {
+    if (known.every((answer) => answer !== undefined)) return known;
+    return Promise.all(groups.map((group, n) => known[n] ?? this.windows.consume(group)));
+  }
+
+  private noteBlocks(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer | undefined)[]): void {
+    for (const [n, { abuse }] of groups.entries()) {
+      const answer = answers[n];
+      if (abuse === undefined || !answer?.blockedNow) continue;
+      this.blocked.inc({ subject: abuse.startsWith('limits:{ip:') ? 'address' : 'user' });
+      void this.blocks.note(abuse, answer.blockedMs ?? 0);
+    }
   }
 }
 
-function statesOf(group: ChargeGroup, answer: GroupAnswer | undefined): readonly LimitState[] {
-  return group.flatMap(({ name, limit, windowMs }, index) => {
-    const state = answer?.states[index];
-    if (state === undefined) return [];
-    const { remaining, resetMs, waitMs } = state;
-    return [{ name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0 }];
+function resultOf(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer | undefined)[]): LimitResult {
+  const policies = groups.flatMap((group, n) => statesOf(group, answers[n]));
+  let retryAfterMs = 0;
+  let blockedMs = 0;
+  let blockedNow = false;
+  let reduced = false;
+  for (const answer of answers) {
+    if (answer === undefined || answer.taken) continue;
+    for (const { waitMs } of answer.states) retryAfterMs = Math.max(retryAfterMs, waitMs);
+    blockedMs = Math.max(blockedMs, answer.blockedMs ?? 0);
+    blockedNow ||= answer.blockedNow ?? false;
+    reduced ||= answer.reduced ?? false;
+  }
+  if (blockedMs > 0) {
+    const abuse = { ...abusePolicy, resetMs: blockedMs };
+    return { allowed: false, retryAfterMs: blockedMs, policies: [...policies, abuse], reason: 'blocked', blockedNow };
+  }
+  if (retryAfterMs === 0) return { allowed: true, retryAfterMs, policies };
+  return { allowed: false, retryAfterMs, policies, reason: reduced ? 'reduced' : 'exceeded' };
+}
+
+/** Of a group that was not asked, because another one refuses anyway, only the rules are known. */
+function statesOf({ charges }: ChargeGroup, answer: GroupAnswer | undefined): readonly LimitState[] {
+  return charges.map(({ name, rule: { limit, windowMs } }, n) => {
+    const { remaining, resetMs, waitMs } = answer?.states[n] ?? { remaining: limit, resetMs: 0, waitMs: 0 };
+    return { name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0 };
   });
 }
 

@@ -1,40 +1,46 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Instant } from '#infra/kernel';
 import type { Charge, ChargeGroup } from './charges.js';
-import { SlidingWindow, type WindowState } from './sliding-window.js';
+import { newCounter } from './counters.js';
+import type { Counter, RuleState } from './rule.js';
 
-/** What became of one group: taken from all of its windows, or from none; states in the order of the charges. */
+/** What became of one group: taken from all of its counts, or from none; states in the order of the charges. */
 export interface GroupAnswer {
   /** When, by the clock that counted. */
   readonly at: Instant;
   readonly taken: boolean;
-  readonly states: readonly WindowState[];
+  readonly states: readonly RuleState[];
+  /** For how long its subject is blocked; absent when it is not. */
+  readonly blockedMs?: number;
+  /** This very call was what blocked it. */
+  readonly blockedNow?: true;
+  /** Counted by this process alone. */
+  readonly local?: true;
+  /** By less than the whole limit. */
+  readonly reduced?: true;
 }
 
 const maxWindows = 50_000;
 
-/** Windows of this process alone, for the time without Redis. Past 50,000 the least recently used are forgotten. */
+/** Counts of this process alone, for the time without Redis. Past 50,000 the least recently used are forgotten. */
 export class LocalWindows {
-  private readonly windows = new LRUCache<string, SlidingWindow>({ max: maxWindows });
+  private readonly counters = new LRUCache<string, Counter>({ max: maxWindows });
 
   constructor(private readonly clock: Clock) {}
 
-  consume(group: ChargeGroup, cost: number): GroupAnswer {
+  consume({ charges }: ChargeGroup): GroupAnswer {
     const now = this.clock.now();
-    const before = group.map((charge) => this.windowOf(charge).look(charge, now, cost));
+    const before = charges.map((charge) => this.counterOf(charge).look(charge.rule, now, charge.cost));
     const taken = before.every(({ waitMs }) => waitMs === 0);
     if (!taken) return { at: now, taken, states: before };
-    for (const charge of group) this.windowOf(charge).take(charge, now, cost);
-    return {
-      at: now,
-      taken,
-      states: group.map((charge) => ({ ...this.windowOf(charge).look(charge, now, 1), waitMs: 0 })),
-    };
+    for (const charge of charges) this.counterOf(charge).take(charge.rule, now, charge.cost);
+    const states = charges.map((charge) => ({ ...this.counterOf(charge).look(charge.rule, now, 1), waitMs: 0 }));
+    return { at: now, taken, states };
   }
 
-  private windowOf({ key }: Charge): SlidingWindow {
-    const window = this.windows.get(key) ?? new SlidingWindow();
-    this.windows.set(key, window);
-    return window;
+  private counterOf({ key, rule }: Charge): Counter {
+    const counter = this.counters.get(key) ?? newCounter(rule.algorithm);
+    this.counters.set(key, counter);
+    return counter;
   }
 }

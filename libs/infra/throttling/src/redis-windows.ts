@@ -2,40 +2,51 @@ import { readFileSync } from 'node:fs';
 import type { RedisConnection, RedisConnections } from '#infra/redis';
 import type { ChargeGroup } from './charges.js';
 import type { GroupAnswer } from './local-windows.js';
+import type { RuleState } from './rule.js';
 
 type Script = (...args: readonly (string | number)[]) => Promise<readonly number[]>;
 
 const lua = readFileSync(new URL('./consume.lua', import.meta.url), 'utf8');
-const answersBefore = 2;
-const answersPerWindow = 3;
+const answersBefore = 4;
+const answersPerCharge = 3;
+const nothingOwed: readonly number[] = [];
 
-/** Windows that all processes share. */
+/** Counts that all processes share. */
 export class RedisWindows {
-  private readonly prepared = new WeakMap<RedisConnection, Set<number>>();
+  private readonly prepared = new WeakMap<RedisConnection, Script[]>();
 
   constructor(private readonly redis: RedisConnections) {}
 
-  /** One round trip; rejects when Redis cannot be asked. */
-  async consume(group: ChargeGroup, cost: number): Promise<GroupAnswer> {
-    const keys = group.map(({ key }) => key);
-    const rules = group.flatMap(({ limit, windowMs }) => [limit, windowMs]);
-    const answer = await this.scriptFor(keys.length)(...keys, cost, ...rules);
-    const states = group.map((_, index) => {
-      const at = answersBefore + index * answersPerWindow;
-      const [remaining = 0, resetMs = 0, waitMs = 0] = answer.slice(at, at + answersPerWindow);
-      return { remaining, resetMs, waitMs };
+  /** One round trip; rejects when Redis cannot be asked. `owed`: what passed already, in the order of the charges. */
+  async consume({ charges, abuse }: ChargeGroup, owed = nothingOwed): Promise<GroupAnswer> {
+    const args: (string | number)[] = charges.map(({ key }) => key);
+    if (abuse !== undefined) args.push(abuse);
+    const script = this.scriptFor(args.length);
+    args.push(abuse === undefined ? 0 : 1);
+    for (const [n, { rule, cost, blamed }] of charges.entries())
+      args.push(rule.algorithm, rule.limit, rule.windowMs, cost, owed[n] ?? 0, blamed ? 1 : 0);
+    const answer = await script(...args);
+    const states: RuleState[] = charges.map((_, n) => {
+      const at = answersBefore + n * answersPerCharge;
+      return { remaining: answer[at] ?? 0, resetMs: answer[at + 1] ?? 0, waitMs: answer[at + 2] ?? 0 };
     });
-    return { at: answer[0] ?? 0, taken: answer[1] === 1, states };
+    const [at = 0, taken, blockedMs = 0, level = 0] = answer;
+    if (blockedMs === 0) return { at, taken: taken === 1, states };
+    return { at, taken: false, states, blockedMs, ...(level > 0 ? { blockedNow: true } : {}) };
   }
 
   /** One command per number of keys: with a number that varies, pipelines to a cluster cannot tell keys from arguments. */
   private scriptFor(numberOfKeys: number): Script {
     const connection = this.redis.get('limits');
+    const scripts = this.prepared.get(connection) ?? [];
+    const known = scripts[numberOfKeys];
+    if (known !== undefined) return known;
     const name = `consumeLimits${numberOfKeys}`;
-    const counts = this.prepared.get(connection) ?? new Set();
-    if (!counts.has(numberOfKeys)) connection.defineCommand(name, { numberOfKeys, lua });
-    this.prepared.set(connection, counts.add(numberOfKeys));
+    connection.defineCommand(name, { numberOfKeys, lua });
     const command: Script = Reflect.get(connection, name);
-    return command.bind(connection);
+    const script = command.bind(connection);
+    scripts[numberOfKeys] = script;
+    this.prepared.set(connection, scripts);
+    return script;
   }
 }

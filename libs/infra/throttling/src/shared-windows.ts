@@ -3,6 +3,8 @@ import type { RedisConnections } from '#infra/redis';
 import type { Log } from '#infra/telemetry';
 import { Breaker } from './breaker.js';
 import type { Charge, ChargeGroup } from './charges.js';
+import { Denials } from './denials.js';
+import { Leases } from './leases.js';
 import { type GroupAnswer, LocalWindows } from './local-windows.js';
 import { RedisWindows } from './redis-windows.js';
 
@@ -12,24 +14,35 @@ interface SharedWindowsParts {
   readonly clock: Clock;
   /** Processes that share the limits. */
   readonly nodes: number;
+  /** Few calls pass before they are told (leases.ts); without it every call is a round trip. */
+  readonly leases: boolean;
+  readonly deadlineMs: number;
 }
 
-export const answerDeadlineMs = 25;
+/** Who answered: Redis, a lease, a known denial, or this process by its share. */
+export type AnswerSource = 'redis' | 'lease' | 'denial' | 'local';
+
+const settleEveryMs = 500;
 
 /**
- * Windows in Redis while it answers within 25 ms, and this process's share of each limit (at least 1) while it does not.
- * After 5 failures in a row Redis is left alone for a second.
+ * Counts in Redis while it answers in time, and this process's share of each limit while it does not. After 5
+ * failures in a row Redis is left alone for a second.
  */
 export class SharedWindows {
   private readonly shared: RedisWindows;
   private readonly local: LocalWindows;
+  private readonly leases: Leases;
   private readonly breaker: Breaker;
-  private readonly nodes: number;
+  private readonly denials: Denials;
+  private settling: NodeJS.Timeout | undefined;
+  readonly answered: Record<AnswerSource, number> = { redis: 0, lease: 0, denial: 0, local: 0 };
 
-  constructor({ redis, log, clock, nodes }: SharedWindowsParts) {
+  constructor(private readonly parts: SharedWindowsParts) {
+    const { redis, log, clock } = parts;
     this.shared = new RedisWindows(redis);
     this.local = new LocalWindows(clock);
-    this.nodes = nodes;
+    this.leases = new Leases(clock);
+    this.denials = new Denials(clock);
     this.breaker = new Breaker(clock, (state, error) =>
       state === 'open'
         ? log.warn('limits.source_changed', { from: 'redis', to: 'local', error })
@@ -37,21 +50,75 @@ export class SharedWindows {
     );
   }
 
-  async consume(group: ChargeGroup, cost: number): Promise<GroupAnswer> {
-    if (!this.breaker.allows()) return this.consumeShare(group, cost);
+  /** An answer without a round trip: somebody who was refused, or who passes by a lease. */
+  known(group: ChargeGroup): GroupAnswer | undefined {
+    const denied = this.denials.find(group);
+    if (denied !== undefined) {
+      this.answered.denial += 1;
+      return denied;
+    }
+    const states = this.parts.leases ? this.leases.pass(group) : undefined;
+    if (states === undefined) return undefined;
+    this.answered.lease += 1;
+    return { at: this.parts.clock.now(), taken: true, states };
+  }
+
+  async consume(group: ChargeGroup): Promise<GroupAnswer> {
+    if (!this.breaker.allows()) return this.consumeShare(group);
+    const owed = this.leases.owed(group);
     try {
-      const answer = await within(answerDeadlineMs, this.shared.consume(group, cost));
+      const answer = await within(this.parts.deadlineMs, this.shared.consume(group, owed));
+      this.answered.redis += 1;
       this.breaker.succeeded();
+      if (this.parts.leases) this.lease(group, owed, answer);
+      if (!answer.taken) this.denials.note(group, answer);
       return answer;
     } catch (error) {
+      this.leases.settled(group, owed);
       this.breaker.failed(error);
-      return this.consumeShare(group, cost);
+      return this.consumeShare(group);
     }
   }
 
-  private consumeShare(group: ChargeGroup, cost: number): GroupAnswer {
-    const share = (charge: Charge) => ({ ...charge, limit: Math.max(1, Math.floor(charge.limit / this.nodes)) });
-    return this.local.consume(group.map(share), cost);
+  forget(key: string): void {
+    this.denials.forget(key);
+  }
+
+  /** Tells Redis what passed by leases, before its connection is closed. */
+  async close(): Promise<void> {
+    clearTimeout(this.settling);
+    await this.settle(Number.POSITIVE_INFINITY);
+    clearTimeout(this.settling);
+  }
+
+  private lease(group: ChargeGroup, owed: readonly number[] | undefined, answer: GroupAnswer): void {
+    this.leases.settled(group, owed, answer);
+    if (this.settling !== undefined || this.leases.isEmpty) return;
+    this.settling = setTimeout(() => {
+      this.settling = undefined;
+      void this.settle(this.parts.clock.now());
+    }, settleEveryMs).unref();
+  }
+
+  private async settle(now: number): Promise<void> {
+    const over = this.leases.takeOver(now).map((charge) => this.consume({ charges: [{ ...charge, cost: 0 }] }));
+    await Promise.all(over);
+    if (this.leases.isEmpty || this.settling !== undefined || now === Number.POSITIVE_INFINITY) return;
+    this.settling = setTimeout(() => {
+      this.settling = undefined;
+      void this.settle(this.parts.clock.now());
+    }, settleEveryMs).unref();
+  }
+
+  /** Of a strict limit never more than the limit over all processes, which may be nothing; of the others at least 1. */
+  private consumeShare({ charges }: ChargeGroup): GroupAnswer {
+    this.answered.local += 1;
+    const share = ({ rule, strict, ...charge }: Charge): Charge => {
+      const limit = Math.max(strict ? 0 : 1, Math.floor(rule.limit / this.parts.nodes));
+      return { ...charge, strict, rule: { ...rule, limit } };
+    };
+    const answer = { ...this.local.consume({ charges: charges.map(share) }), local: true } as const;
+    return this.parts.nodes > 1 ? { ...answer, reduced: true } : answer;
   }
 }
 

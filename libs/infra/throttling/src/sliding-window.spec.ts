@@ -9,7 +9,11 @@ interface Taken {
 const usedIn = (taken: readonly Taken[], from: number, until: number): number =>
   taken.filter(({ at }) => at > from && at <= until).reduce((sum, { cost }) => sum + cost, 0);
 
-const rules = fc.record({ limit: fc.integer({ min: 1, max: 40 }), windowMs: fc.integer({ min: 1, max: 5_000 }) });
+const rules = fc.record({
+  algorithm: fc.constant('sliding' as const),
+  limit: fc.integer({ min: 1, max: 40 }),
+  windowMs: fc.integer({ min: 1, max: 5_000 }),
+});
 
 /** Bursts and pauses, as shares of a window, so that edges of windows and slots are crossed in every way. */
 const visits = fc.array(
@@ -81,7 +85,7 @@ describe('a sliding window', () => {
 
   it('counts down what remains and says when some of it comes back', () => {
     const window = new SlidingWindow();
-    const rule = { limit: 3, windowMs: 1_000 };
+    const rule = { algorithm: 'sliding', limit: 3, windowMs: 1_000 } as const;
     expect(window.look(rule, 5_000, 1)).toEqual({ remaining: 3, resetMs: 0, waitMs: 0 });
     window.take(rule, 5_000, 1);
     window.take(rule, 5_500, 2);

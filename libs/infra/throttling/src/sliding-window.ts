@@ -1,20 +1,12 @@
 import type { Instant } from '#infra/kernel';
+import type { Counter, RuleState } from './rule.js';
 
 /** A window is counted in this many slots, plus the one that is just leaving it: memory is the same for any limit. */
 export const slotsPerWindow = 20;
 
-export interface WindowRule {
+interface Window {
   readonly limit: number;
   readonly windowMs: number;
-}
-
-export interface WindowState {
-  /** How much is left now. */
-  readonly remaining: number;
-  /** Until some of what is counted now leaves the window; 0 when nothing is counted. */
-  readonly resetMs: number;
-  /** 0 when the cost fits; otherwise until it would. */
-  readonly waitMs: number;
 }
 
 const slotMs = (windowMs: number): number => Math.ceil(windowMs / slotsPerWindow);
@@ -23,10 +15,10 @@ const slotMs = (windowMs: number): number => Math.ceil(windowMs / slotsPerWindow
  * Counts what one subject did under one rule. Promised: no stretch of `windowMs` ever holds more than `limit`, and nothing
  * is refused unless `limit` was used in the last `windowMs` plus one slot. `consume.lua` is the same in Redis.
  */
-export class SlidingWindow {
+export class SlidingWindow implements Counter {
   private readonly counts = new Map<number, number>();
 
-  look({ limit, windowMs }: WindowRule, now: Instant, cost: number): WindowState {
+  look({ limit, windowMs }: Window, now: Instant, cost: number): RuleState {
     const width = slotMs(windowMs);
     this.forgetBefore(Math.floor(now / width) - slotsPerWindow);
     const slots = [...this.counts].sort(([a], [b]) => a - b);
@@ -41,7 +33,7 @@ export class SlidingWindow {
     return { ...state, waitMs: (slotsPerWindow + 1) * width };
   }
 
-  take({ windowMs }: WindowRule, now: Instant, cost: number): void {
+  take({ windowMs }: Window, now: Instant, cost: number): void {
     const slot = Math.floor(now / slotMs(windowMs));
     this.counts.set(slot, (this.counts.get(slot) ?? 0) + cost);
   }

@@ -11,6 +11,7 @@ interface StorageParts {
   readonly redis: RedisConnections;
   readonly log: Log;
   readonly nodes: number;
+  readonly deadlineMs: number;
   readonly clock?: Clock;
 }
 
@@ -24,14 +25,16 @@ const seconds = (ms: number): number => Math.ceil(ms / 1_000);
 export class RedisThrottlerStorage implements ThrottlerStorage {
   private readonly windows: SharedWindows;
 
-  constructor({ redis, log, nodes, clock = systemClock }: StorageParts) {
-    this.windows = new SharedWindows({ redis, log, nodes, clock });
+  constructor({ redis, log, nodes, deadlineMs, clock = systemClock }: StorageParts) {
+    this.windows = new SharedWindows({ redis, log, nodes, deadlineMs, clock, leases: false });
   }
 
   /** Times are in seconds in the answer, as the guard expects them, and in ms in the arguments. */
   async increment(key: string, ttlMs: number, limit: number, _blockMs: number, name: string): Promise<ThrottlerRecord> {
-    const window = { name, key: `throttler:{${key}}:${name}`, limit, windowMs: ttlMs };
-    const { taken, states } = await this.windows.consume([window], 1);
+    const rule = { algorithm: 'sliding', limit, windowMs: ttlMs } as const;
+    const kept = { name, key: `throttler:{${key}}:${name}`, rule, cost: 1 };
+    const group = { charges: [{ ...kept, leasable: false, strict: false, blamed: false }] };
+    const { taken, states } = this.windows.known(group) ?? (await this.windows.consume(group));
     const { remaining, resetMs, waitMs } = states[0] ?? { remaining: 0, resetMs: ttlMs, waitMs: ttlMs };
     return {
       totalHits: taken ? limit - remaining : limit + 1,

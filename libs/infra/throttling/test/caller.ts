@@ -12,7 +12,8 @@ const log = createLog({ level: 'error', service: 'praxis' }, { app: 'caller' });
 const redis = new RedisConnections(parseConfig({ redis: redisConfig }).redis, log, new Metrics());
 if (!(await redis.ready('limits', 10_000))) throw new Error('no Redis');
 const windows = new RedisWindows(redis);
-const charge = { name: 'test', key, limit: Number(limit), windowMs };
+const rule = { algorithm: 'sliding', limit: Number(limit), windowMs } as const;
+const charge = { name: 'test', key, rule, cost: 1, leasable: false, strict: false, blamed: false };
 process.send?.('ready');
 await new Promise((resolve) => process.once('message', resolve));
 let passed = 0;
@@ -20,7 +21,7 @@ let left = Number(calls);
 const call = async () => {
   while (left > 0) {
     left -= 1;
-    if ((await windows.consume([charge], 1)).taken) passed += 1;
+    if ((await windows.consume({ charges: [charge] })).taken) passed += 1;
   }
 };
 await Promise.all(Array.from({ length: atOnce }, call));
