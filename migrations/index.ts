@@ -16,6 +16,7 @@ import { Moves1795219200007 } from './shard/1795219200007-moves.js';
 import { ReplicaHeartbeat1795219200008 } from './shard/1795219200008-replica-heartbeat.js';
 import { Quotas1795219200009 } from './shard/1795219200009-quotas.js';
 import { QueryCare1795219200011 } from './shard/1795219200011-query-care.js';
+import { Figures1795219200012 } from './shard/1795219200012-figures.js';
 import { DeadJobs1795219200013 } from './shard/1795219200013-dead-jobs.js';
 
 /** In the order in which they run. */
@@ -40,6 +41,7 @@ export const shardMigrations = [
   ReplicaHeartbeat1795219200008,
   Quotas1795219200009,
   QueryCare1795219200011,
+  Figures1795219200012,
   DeadJobs1795219200013,
 ];
 

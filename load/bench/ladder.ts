@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { AppProcess, findPort } from '#infra/testing';
 import { ApiClient } from '../api-client.js';
 import { makeClinic } from '../clinic.js';
@@ -25,20 +27,25 @@ const raisedLimits = {
 };
 
 async function bench(): Promise<Outcome> {
+  const { values } = parseArgs({ options: { profile: { type: 'string' }, rung: { type: 'string' } } });
+  const profiled: Readonly<Record<string, string>> =
+    values.profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(values.profile)}` };
   say(
     'Bench ladder: what each layer adds to a read, in processor time of the api process, against Fastify alone answering ' +
       `the same bytes. ${rounds} rounds of ${seconds} s a rung, in turns; medians count.`,
   );
-  return onOwnStack({ apis: 1, servers: 2, environment: raisedLimits }, climb);
+  const environment = { ...raisedLimits, ...profiled };
+  return onOwnStack({ apis: 1, servers: 2, environment }, (own) => climb(own, values.rung));
 }
 
-async function climb(own: Run): Promise<Outcome> {
+async function climb(own: Run, only: string | undefined): Promise<Outcome> {
   const [limited] = own.stack.apis;
   if (limited === undefined) throw new Error('the stack has no api');
   const unlimited = await startUnlimited(own);
   const servers: BareServer[] = [];
   try {
-    const rungs = await rungsOf(own, limited, unlimited);
+    const all = await rungsOf(own, limited, unlimited);
+    const rungs = only === undefined ? all : all.filter(({ name }) => name === only);
     const answers = await Promise.all(rungs.map(answerOf));
     const bare = await startBareServer(answers);
     servers.push(bare);
@@ -54,11 +61,17 @@ async function climb(own: Run): Promise<Outcome> {
 
 /** A second api on the same data that counts no limits. */
 async function startUnlimited({ stack }: Run): Promise<AppProcess> {
+  const port = await findPort('the api without limits', [], () => undefined);
   const api = new AppProcess({
     name: 'api-unlimited',
     app: 'api',
-    port: await findPort('the api without limits', [], () => undefined),
-    environment: { ...stack.environment, ENABLE_RATE_LIMITING: 'false' },
+    port,
+    environment: {
+      ...stack.environment,
+      ENABLE_RATE_LIMITING: 'false',
+      HTTP_HOST: '127.0.0.1',
+      HTTP_PORT: String(port),
+    },
     pidFolder: stack.cluster.home,
     onLine: () => undefined,
   });
@@ -129,7 +142,7 @@ function verdict(rungs: readonly Rung[], measured: ReadonlyMap<string, Measured>
     figures[`${name}Ratio`] = rounded(ratio, 3);
     figures[`${name}PerSecond`] = rounded(own.perSecond, 0);
   }
-  const passed = Object.entries(aimed).every(([name, least]) => Number(figures[`${name}Ratio`]) >= least);
+  const passed = Object.entries(aimed).every(([name, least]) => Number(figures[`${name}Ratio`] ?? 0) >= least);
   say(
     `Aimed: at least ${aimed.cache} of Fastify alone without personal data, ${aimed.audit} with its record of the reading.`,
   );

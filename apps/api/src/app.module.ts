@@ -14,6 +14,7 @@ import { RedisModule } from '#infra/redis';
 import { ShardingModule } from '#infra/sharding';
 import { type Log, TelemetryModule } from '#infra/telemetry';
 import { ThrottlingModule } from '#infra/throttling';
+import { AnalyticsApiModule } from './analytics/analytics-api.module.js';
 import { AppointmentsApiModule } from './appointments/appointments-api.module.js';
 import { BatchApiModule } from './batch/batch-api.module.js';
 import { productVersion } from './edge/version.js';
@@ -58,6 +59,7 @@ export class AppModule {
         MembersApiModule,
         PatientsApiModule,
         ReconciliationApiModule,
+        AnalyticsApiModule,
         BatchApiModule,
       ],
     };

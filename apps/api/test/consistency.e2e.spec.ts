@@ -9,7 +9,7 @@ let side: Side;
 let ann: Person;
 let bob: Person;
 beforeAll(async () => {
-  api = await Api.start();
+  api = await Api.start({ ENABLE_RATE_LIMITING: 'false' });
   side = await makeSide(api, 'shard-1');
   ann = await join(api, side.ctx, side.slug, ['admin']);
   bob = await join(api, side.ctx, side.slug, ['admin']);

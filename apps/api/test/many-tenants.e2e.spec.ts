@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { monotonicMs, newId, systemClock, type TenantContext, type TenantId } from '#infra/kernel';
 import { Sharding } from '#infra/sharding';
+import { waitUntil } from '#infra/testing';
 import { Api } from './house/api.js';
 import { makeSide, type Side } from './house/world.js';
 
@@ -17,7 +18,7 @@ let ids: TenantId[];
 
 /** Ten thousand tenants, made as `Tenants.create` makes each of them. */
 beforeAll(async () => {
-  api = await Api.start();
+  api = await Api.start({ ENABLE_RATE_LIMITING: 'false' });
   side = await makeSide(api, 'shard-1');
   sharding = api.app.get(Sharding);
   ids = Array.from({ length: count }, () => newId<TenantId>());
@@ -58,7 +59,14 @@ const visit = (tenant: TenantContext['tenant']) => {
 describe('an installation of 10,000 tenants', () => {
   it('[E-066] finds each in less than 1 ms (p99), remembers all in less than 50 MB, and has as many series as one has', async () => {
     await visit(side.ctx.tenant);
-    for (let n = 0; n < 2; n += 1) await seriesNow();
+    // Probes of servers run by themselves; what they measure is there from the first one on.
+    const isProbed = async () => {
+      const found = (await seriesNow()).join('\n');
+      return ['db_up{shard="shard-2"}', 'redis_node_up{role="queues"', 'redis_node_up{role="cache"'].every((series) =>
+        found.includes(series),
+      );
+    };
+    expect(await waitUntil(isProbed, 30_000)).toBe(true);
     const seriesBefore = await seriesNow();
     const before = heapBytes();
     await inTurns(ids, (id) => sharding.tenants.byId(id));

@@ -22,7 +22,7 @@ let api: Api;
 let side: Side;
 
 beforeAll(async () => {
-  api = await Api.start();
+  api = await Api.start({ ENABLE_RATE_LIMITING: 'false' });
   side = await makeSide(api, 'shard-1');
 }, 60_000);
 afterAll(() => api?.stop());

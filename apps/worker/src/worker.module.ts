@@ -45,11 +45,17 @@ import type { Settings } from './settings.js';
 import { shardLoadSchedule } from './shard-load.js';
 import type { WorkerConfig } from './worker.config.js';
 
+/** What the environment does not decide. */
+export interface WorkerOptions {
+  /** How long a mail server that fails again and again is left alone; 60 s unless said otherwise. */
+  readonly mailOpenForMs?: number;
+}
+
 const processorsToken = Symbol('what does each job');
 
 @Module({})
 export class WorkerModule {
-  static forRoot(settings: Settings, process: ProcessIdentity, log: Log): DynamicModule {
+  static forRoot(settings: Settings, process: ProcessIdentity, log: Log, options: WorkerOptions = {}): DynamicModule {
     const applicationName = `${settings.telemetry.service}:${process.app}`;
     return {
       module: WorkerModule,
@@ -71,7 +77,7 @@ export class WorkerModule {
         MembersModule,
         ReconciliationModule,
       ],
-      providers: [...carrying(settings), ...working(settings), operatorDoor(settings)],
+      providers: [...carrying(settings), ...working(settings, options), operatorDoor(settings)],
     };
   }
 }
@@ -99,8 +105,12 @@ const carrying = ({ queues: config }: Settings): Provider[] => [
 ];
 
 /** From the queues to what is done. */
-const working = ({ worker, queues: config }: Settings): Provider[] => [
-  { provide: Mailer, useFactory: () => mailerOf(worker) },
+const working = ({ worker, queues: config }: Settings, { mailOpenForMs }: WorkerOptions): Provider[] => [
+  {
+    provide: Mailer,
+    inject: [Log, Metrics],
+    useFactory: (log: Log, metrics: Metrics) => mailerOf(worker, log, metrics, mailOpenForMs),
+  },
   {
     provide: processorsToken,
     inject: [Identity, Mailer, StatementIngest, Reconciler, MembersService],
@@ -140,7 +150,9 @@ type ProcessorNeeds = [Identity, Mailer, StatementIngest, Reconciler, MembersSer
 type WorkersNeeds = [BullQueues, JobRunner, Sharding, Identity, Log, Warmth, QuotaRecount];
 type RunnerNeeds = [Sharding, Catalogue, readonly Processor[], Log, QueueMetrics];
 
-function mailerOf({ smtpUrl, mailFolder, mailFrom }: WorkerConfig): Mailer {
-  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from: mailFrom });
+function mailerOf(config: WorkerConfig, log: Log, metrics: Metrics, openForMs: number | undefined): Mailer {
+  const { smtpUrl, mailFolder, mailFrom } = config;
+  const rest = openForMs === undefined ? {} : { openForMs };
+  if (smtpUrl) return new SmtpMailer({ url: smtpUrl, from: mailFrom, log, metrics, ...rest });
   return new FolderMailer({ folder: mailFolder ?? '', from: mailFrom });
 }

@@ -10,7 +10,7 @@ import { schemaWindows } from '#migrations';
 import { Mailer } from './mail/mailer.js';
 import { OperatorDoor } from './operator-door.js';
 import type { Settings } from './settings.js';
-import { WorkerModule } from './worker.module.js';
+import { WorkerModule, type WorkerOptions } from './worker.module.js';
 
 /** Running jobs are given up after 25 s at the longest; this much later even that must be over. */
 const settlingMs = 1_000;
@@ -30,8 +30,13 @@ export class WorkerProcess implements Service {
   }
 
   /** Refuses to start where a job has no processor, the schema does not fit, or Redis may lose jobs. */
-  static async start(settings: Settings, identity: ProcessIdentity, log: Log): Promise<WorkerProcess> {
-    const module = WorkerModule.forRoot(settings, identity, log);
+  static async start(
+    settings: Settings,
+    identity: ProcessIdentity,
+    log: Log,
+    options: WorkerOptions = {},
+  ): Promise<WorkerProcess> {
+    const module = WorkerModule.forRoot(settings, identity, log, options);
     const app = await NestFactory.createApplicationContext(module, { logger: new NestLog(log), abortOnError: false });
     const worker = new WorkerProcess(app);
     try {
@@ -66,6 +71,7 @@ export class WorkerProcess implements Service {
     const [jobs, facts] = [app.get(Relay), app.get(FactRelay)];
     addDatabaseChecks(readiness, app.get(Sharding));
     addRedisCheck(readiness, redis, 'queues', true);
+    readiness.add({ name: 'mail', critical: false, run: async () => void (await app.get(Mailer).check()) });
     this.#port = await app.get(OperatorDoor).open();
     await app.get(Workers).start();
     jobs.start();

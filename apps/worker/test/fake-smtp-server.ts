@@ -21,6 +21,8 @@ interface Dialogue {
 /** A mail server for tests: RFC 5321 with AUTH PLAIN, without TLS. It keeps what it receives. */
 export class FakeSmtpServer {
   readonly mails: ReceivedMail[] = [];
+  /** Mails that somebody began to send. */
+  tried = 0;
   answers: Answers = {};
   readonly #sockets = new Set<Socket>();
 
@@ -72,6 +74,7 @@ export class FakeSmtpServer {
     if (upper.startsWith('EHLO')) return this.answers.EHLO ?? '250-fake\r\n250-AUTH PLAIN\r\n250 8BITMIME';
     if (upper.startsWith('AUTH PLAIN ')) return this.answers.AUTH ?? this.#login(dialogue, line);
     if (upper.startsWith('MAIL FROM:')) {
+      this.tried += 1;
       Object.assign(dialogue, { from: addressIn(line), to: [] });
       return this.answers['MAIL FROM'] ?? '250 OK';
     }

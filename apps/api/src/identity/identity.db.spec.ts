@@ -17,7 +17,7 @@ import {
 import { FixedClock, newId, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
 import { Sharding } from '#infra/sharding';
-import { createLog, HttpMetrics, Metrics } from '#infra/telemetry';
+import { createLog, HttpMetrics, Log, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
 import { Limits, limitClasses, measuredAdmissions, throttlingConfig } from '#infra/throttling';
 import { apiConfig } from '../api.config.js';
@@ -64,6 +64,7 @@ async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabas
     { provide: TenantCrypto, useValue: crypto },
     { provide: Audit, useValue: audit },
     { provide: RootKey, useValue: rootKey },
+    { provide: Log, useValue: log },
     { provide: Metrics, useValue: metrics },
     { provide: Outbox, useValue: new Outbox(new Catalogue({ jobs: identityJobs }), new Nudge(redis, log), clock) },
   ];

@@ -128,7 +128,8 @@ describe('every operation of the document', () => {
       const mayKeep = operation.audit === 'none' && !operation.path.startsWith('/api/v1/auth');
       const keeps = headers['cache-control'] !== 'no-store';
       if (keeps && !mayKeep) wrong.push(`${operation.id}: ${headers['cache-control']}`);
-      if (keeps && !String(headers['cache-control']).startsWith('private, ')) wrong.push(`${operation.id}: for everybody`);
+      if (keeps && !String(headers['cache-control']).startsWith('private, '))
+        wrong.push(`${operation.id}: for everybody`);
     }
     expect(wrong).toEqual([]);
   }, 60_000);

@@ -49,7 +49,12 @@ const withClient = (start: string) => ({
 
 /** The name goes in by every door that it can come through: the right ones, the wrong ones, and a database that fails. */
 beforeAll(async () => {
-  api = await Api.start({ RATE_LIMIT_AUTHENTICATED: '100000', RATE_LIMIT_GENERAL: '100000', SESSIONS_PER_USER: '100' });
+  api = await Api.start({
+    RATE_LIMIT_AUTHENTICATED: '100000',
+    RATE_LIMIT_GENERAL: '100000',
+    RATE_LIMIT_ANONYMOUS: '100000',
+    SESSIONS_PER_USER: '100',
+  });
   side = await makeSide(api, 'shard-1');
   shown = await post(withClient(slotAt(3)));
   problems.push(await post(withClient(slotAt(3))));

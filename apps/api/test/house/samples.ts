@@ -1,5 +1,6 @@
 import { Identity, PasswordResets } from '#infra/identity';
 import { newId } from '#infra/kernel';
+import { analyticsSamples } from './analytics-samples.js';
 import { memberSamples } from './member-samples.js';
 import { operationsSamples } from './operations-samples.js';
 import { quotasSamples } from './quotas-samples.js';
@@ -201,6 +202,7 @@ export const samples: Readonly<Record<string, MakeSample>> = {
   ...reconciliationSamples,
   ...operationsSamples,
   ...quotasSamples,
+  ...analyticsSamples,
 
   BatchController_run: owned(() => ({ body: { requests: [{ method: 'GET', path: '/api/v1/services' }] } })),
 

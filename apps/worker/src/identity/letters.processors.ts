@@ -14,7 +14,7 @@ import type { Mail, Mailer } from '../mail/mailer.js';
 export function letterProcessors(identity: Identity, mailer: Mailer): readonly Processor[] {
   const send = async (ctx: TenantContext, kind: MailedKind, id: string, work: Work): Promise<void> => {
     const letter = await identity.mail(ctx, kind, id as InvitationId | PasswordResetId);
-    if (letter) await handOver(mailer, { id: work.id, ...letter });
+    if (letter) await handOver(mailer, { id: work.id, ...letter }, work.signal);
   };
   return [
     processorFor(sendInvitation, (ctx, { invitationId }, work) => send(ctx, 'invitation', invitationId, work)),
@@ -25,9 +25,9 @@ export function letterProcessors(identity: Identity, mailer: Mailer): readonly P
 }
 
 /** While the mail server is left alone, nothing is held against the mail. */
-async function handOver(mailer: Mailer, mail: Mail): Promise<void> {
+async function handOver(mailer: Mailer, mail: Mail, signal: AbortSignal): Promise<void> {
   try {
-    await mailer.send(mail);
+    await mailer.send(mail, signal);
   } catch (error) {
     throw isAppError(error, 'mail.not_tried') ? new Postponed(error) : error;
   }

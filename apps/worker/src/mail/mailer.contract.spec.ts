@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '#infra/config';
 import { newId } from '#infra/kernel';
+import { createLog, Metrics } from '#infra/telemetry';
 import { FakeSmtpServer } from '../../test/fake-smtp-server.js';
 import { FolderMailer } from './folder-mailer.js';
 import type { Mail, Mailer } from './mailer.js';
 import { SmtpMailer } from './smtp-mailer.js';
 
 const from = 'Praxis <no-reply@clinic.example>';
+const log = createLog({ level: 'silent', service: 'test' }, { app: 'worker', version: '0' });
+const told = { log, metrics: new Metrics() };
 
 /** A mailer, what came out of it, and how to make it fail. */
 interface Rig {
@@ -37,7 +40,7 @@ async function folderRig(): Promise<Rig & { folder: string }> {
 
 async function smtpRig(): Promise<Rig & { server: FakeSmtpServer }> {
   const server = await FakeSmtpServer.start();
-  const mailer = new SmtpMailer({ url: new Secret(`smtp://user:pass@127.0.0.1:${server.port}`), from });
+  const mailer = new SmtpMailer({ ...told, url: new Secret(`smtp://user:pass@127.0.0.1:${server.port}`), from });
   return {
     server,
     mailer,
@@ -161,7 +164,7 @@ describe('a mailer over SMTP', () => {
 
   it('does not go on in clear text with a server elsewhere', async () => {
     const server = await FakeSmtpServer.start('0.0.0.0');
-    const mailer = new SmtpMailer({ url: new Secret(`smtp://127.0.0.2:${server.port}`), from });
+    const mailer = new SmtpMailer({ ...told, url: new Secret(`smtp://127.0.0.2:${server.port}`), from });
     await expect(mailer.send(mail())).rejects.toMatchObject({ code: 'mail.unavailable' });
     expect(server.mails).toEqual([]);
     mailer.close();

@@ -12,7 +12,8 @@ export interface Mail {
  * to come back, where the way is known to be closed: then nothing was sent.
  */
 export abstract class Mailer {
-  abstract send(mail: Mail): Promise<void>;
+  /** A mail that still waits for its turn when `gone` aborts is not sent. */
+  abstract send(mail: Mail, gone?: AbortSignal): Promise<void>;
   /** Throws mail.not_tried while the way is known to be closed. */
   abstract check(): Promise<void>;
   abstract close(): void;

@@ -10,7 +10,7 @@ import { messageOf } from './message.js';
 const maxConnections = 5;
 const connectTimeoutMs = 10_000;
 const answerTimeoutMs = 30_000;
-/** From the line to the server's last word; below the time that a job has for an attempt, 60 s. */
+/** To the server's last word; below the time that a job has for an attempt, 60 s. */
 const sendTimeoutMs = 50_000;
 const loopback = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -45,6 +45,7 @@ export class SmtpMailer extends Mailer {
     this.#server = new ProviderBreaker({
       provider: 'smtp',
       timeoutMs: sendTimeoutMs,
+      runningMax: maxConnections,
       isFailure: (error) => !isForGood(error),
       ...(openForMs === undefined ? {} : { openForMs }),
       log,
@@ -52,10 +53,10 @@ export class SmtpMailer extends Mailer {
     });
   }
 
-  async send(mail: Mail): Promise<void> {
+  async send(mail: Mail, gone?: AbortSignal): Promise<void> {
     const message = messageOf(mail, this.options.from);
     try {
-      await this.#server.run(() => this.#transport.sendMail(message));
+      await this.#server.run(() => this.#transport.sendMail(message), gone);
     } catch (error) {
       throw translate(error);
     }

@@ -7,6 +7,7 @@ import { Outbox } from '#infra/queues';
 import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
 import { Metrics } from '#infra/telemetry';
+import { AnalyticsService } from './analytics.service.js';
 import { AppointmentsService } from './appointments.service.js';
 import { AvailabilityService } from './availability.service.js';
 import { type BookingParts, BookingService } from './booking.service.js';
@@ -38,6 +39,11 @@ const parts = Symbol('parts of booking');
         new CatalogueService(sharding, audit, clock, quotas, cache),
     },
     {
+      provide: AnalyticsService,
+      inject: [parts, Cache],
+      useFactory: ({ sharding, clock }: BookingParts, cache: Cache) => new AnalyticsService(sharding, cache, clock),
+    },
+    {
       provide: CalendarService,
       inject: [parts],
       useFactory: ({ sharding, audit, clock }: BookingParts) => new CalendarService(sharding, audit, clock),
@@ -54,7 +60,14 @@ const parts = Symbol('parts of booking');
     },
     { provide: AppointmentsService, inject: [parts], useFactory: (all: BookingParts) => new AppointmentsService(all) },
   ],
-  exports: [AppointmentsService, AvailabilityService, BookingService, CalendarService, CatalogueService],
+  exports: [
+    AnalyticsService,
+    AppointmentsService,
+    AvailabilityService,
+    BookingService,
+    CalendarService,
+    CatalogueService,
+  ],
 })
 export class AppointmentsModule {}
 

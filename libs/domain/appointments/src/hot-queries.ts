@@ -1,4 +1,6 @@
 import type { HotQuery } from '#infra/sharding';
+import type { LocalDate } from '#infra/time';
+import { AnalyticsRepository } from './analytics.repository.js';
 import type { AppointmentId } from './appointment.js';
 import { AppointmentsRepository } from './appointments.repository.js';
 import { AvailabilityRepository } from './availability.repository.js';
@@ -8,6 +10,7 @@ import { CatalogueRepository } from './catalogue.repository.js';
 import type { ResourceId } from './resource.js';
 
 const visits = new AppointmentsRepository();
+const analytics = new AnalyticsRepository();
 const catalogue = new CatalogueRepository();
 const calendar = new CalendarRepository();
 
@@ -15,6 +18,7 @@ const page = { limit: 50, after: null };
 const minutesOf = (day: number) => day * 1_440;
 /** A week of late 2026: a range like any other. */
 const [fromMin, toMin] = [minutesOf(20_788), minutesOf(20_795)];
+const month = { from: '2026-12-01' as LocalDate, to: '2026-12-31' as LocalDate };
 const nobody = '00000000-0000-0000-0000-000000000000';
 
 const lists = 'GET /api/v1/appointments';
@@ -72,6 +76,17 @@ export const appointmentQueries: readonly HotQuery[] = [
         fromMin,
         toMin,
       }),
+  },
+  {
+    name: 'analytics.visits',
+    place: 'shard',
+    run: (tx) => analytics.visits(tx, month),
+  },
+  {
+    name: 'analytics.visits_at_location',
+    place: 'shard',
+    pick: anyOf('location'),
+    run: (tx, locationId: LocationId) => analytics.visits(tx, { ...month, locationId }),
   },
   {
     name: 'locations.all',

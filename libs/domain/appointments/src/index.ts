@@ -1,4 +1,13 @@
 export {
+  analyticsLimits,
+  type DayOfVisits,
+  type ServiceVisits,
+  type VisitCounts,
+  type VisitFigures,
+  type VisitRange,
+} from './analytics.js';
+export { AnalyticsService, analyticsPermission } from './analytics.service.js';
+export {
   type Appointment,
   type AppointmentEvent,
   type AppointmentFilter,

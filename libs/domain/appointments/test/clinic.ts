@@ -33,6 +33,7 @@ export function openServices(db: TestDatabases) {
   const availability = new AvailabilityService(sharding, clock);
   return {
     metrics,
+    cache,
     availability,
     catalogue: new CatalogueService(sharding, audit, clock, quotas, cache),
     calendar: new CalendarService(sharding, audit, clock),

@@ -57,7 +57,7 @@ export const newMember = (words: Partial<NewMember> = {}): NewMember => ({
 
 /** A tenant whose requests are waited for however the clock is moved. */
 export const newAssociation = async (db: TestDatabases, shardId = 'shard-1'): Promise<TenantContext> => ({
-  ...(await db.newTenant({ shardId })),
+  ...(await db.newTenant({ shardId, plan: 'ENTERPRISE' })),
   deadline: Number.MAX_SAFE_INTEGER,
 });
 

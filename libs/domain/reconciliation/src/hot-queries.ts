@@ -1,5 +1,6 @@
 import { newId } from '#infra/kernel';
 import type { HotQuery } from '#infra/sharding';
+import type { LocalDate } from '#infra/time';
 import { MatchesRepository } from './matches.repository.js';
 import { RecordsRepository } from './records.repository.js';
 import type { LegId, RunId } from './run.js';
@@ -8,10 +9,13 @@ import type { SourceId } from './source.js';
 import { SourcesRepository } from './sources.repository.js';
 import type { StatementId } from './statement.js';
 import { StatementsRepository } from './statements.repository.js';
+import { TakingsRepository } from './takings.repository.js';
 
 const records = new RecordsRepository();
 const statements = new StatementsRepository();
 const matches = new MatchesRepository();
+const takings = new TakingsRepository();
+const month = { from: '2026-12-01' as LocalDate, to: '2026-12-31' as LocalDate };
 const page = { limit: 50, after: null };
 const base = '/api/v1/reconciliation';
 const anyOf = (table: string) => `select id from ${table} where tenant_id = $1 limit 1`;
@@ -74,5 +78,11 @@ export const reconciliationQueries: readonly HotQuery[] = [
       const run = { ...scope, from: null, to: null, legId: newId<LegId>(), ordinal: 1 };
       return matches.openAfter(tx, run, 'left', page);
     },
+  },
+  {
+    name: 'reconciliation.takings',
+    place: 'shard',
+    pick: anyOf('recon_source'),
+    run: (tx, sourceId: SourceId) => takings.days(tx, [sourceId], month),
   },
 ];

@@ -39,4 +39,6 @@ export {
   statementStatuses,
 } from './statement.js';
 export { StatementsService } from './statements.service.js';
+export { type DayOfTakings, type SourceTakings, type TakingsRange, takingsLimits } from './takings.js';
+export { TakingsService, takingsPermission } from './takings.service.js';
 export { type Upload, UploadService } from './upload.service.js';

@@ -2,10 +2,9 @@ import type { BeforeApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import type { Audit } from '#infra/audit';
 import type { TenantCrypto } from '#infra/crypto';
 import type { Clock, Instant, TenantContext } from '#infra/kernel';
-import type { RedisConnections } from '#infra/redis';
+import { RedisBreaker, type RedisConnections } from '#infra/redis';
 import type { Log, Metrics } from '#infra/telemetry';
 import { Accesses } from './accesses.js';
-import { Breaker } from './breaker.js';
 import { Bus } from './bus.js';
 import type { CacheConfig } from './cache.config.js';
 import { measure } from './cache.metrics.js';
@@ -23,6 +22,9 @@ import { type Strategy, type StrategyName, strategyNames, strategyOf } from './s
 import { memoryTier, redisTier } from './tiers.js';
 import { Warming, warmerName } from './warming.js';
 import { WireForm } from './wire-form.js';
+
+/** After 5 failures in a row. */
+const redisRestMs = 5_000;
 
 export interface CacheParts {
   readonly config: CacheConfig;
@@ -81,7 +83,9 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     this.#hitRates = new HitRates(this.#counts, log, clock);
     this.#memory = new Memory({ maxEntries: config.memoryMaxEntries, maxBytes: config.memoryMaxBytes }, clock);
     this.#bus = new Bus(redis, clock, log, (scope) => this.#memory.forget(scope));
-    const breaker = new Breaker(clock, (state, error) => log.warn('cache.redis_changed', { breaker: state, error }));
+    const onChange = (state: 'open' | 'closed', error?: unknown) =>
+      log.warn('cache.redis_changed', { breaker: state, error });
+    const breaker = new RedisBreaker({ openForMs: redisRestMs, clock, onChange });
     this.#redis = new RedisTier(redis, breaker, (scope) => void this.#bus.forget(scope));
     this.#accesses = new Accesses(redis);
     this.warming = new Warming({ accesses: this.#accesses, clock, log });

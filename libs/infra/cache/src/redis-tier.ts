@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { RedisConnection, RedisConnections } from '#infra/redis';
-import type { Breaker } from './breaker.js';
+import type { RedisBreaker, RedisConnection, RedisConnections } from '#infra/redis';
 import { type CacheKey, claimKey, forgottenKey, isScope, lateKey, scopes } from './key.js';
 import { forgetScript, readScript, releaseScript, storeScript } from './scripts.js';
 
@@ -57,7 +56,7 @@ export class RedisTier {
 
   constructor(
     private readonly redis: RedisConnections,
-    private readonly breaker: Breaker,
+    private readonly breaker: RedisBreaker,
     /** A removal that Redis owed is done. */
     private readonly onRemoved: (scope: string) => void,
   ) {}

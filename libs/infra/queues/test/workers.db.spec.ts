@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseConfig } from '#infra/config';
 import { AppError, newId, type TenantContext } from '#infra/kernel';
 import { waitUntil } from '#infra/testing';
+import { defaultAttempts } from '../src/catalogue.js';
 import type { Schedule } from '../src/processor.js';
 import { queuesConfig } from '../src/queues.config.js';
-import { defaultAttempts } from '../src/catalogue.js';
 import { Postponed, postponedMaxMs } from '../src/retry.js';
 import { QueueRig, type Run, wash, washed } from './queue-rig.js';
 

@@ -1,3 +1,4 @@
+export { RedisBreaker } from './breaker.js';
 export type { ClusterState } from './cluster-state.js';
 export type { CommandCounts } from './command-meter.js';
 export type { RedisConnection } from './connect.js';

@@ -107,6 +107,8 @@ describe('a primary and its replica', () => {
     await onPrimary('select pg_switch_wal()');
     await new Promise((resolve) => setTimeout(resolve, 300));
     for (let n = 0; n < 8; n += 1) {
+      // Each poll writes a beat, which the replica needs a moment to replay.
+      await new Promise((resolve) => setTimeout(resolve, 100));
       clock.advance(1_000);
       await set.poll();
     }

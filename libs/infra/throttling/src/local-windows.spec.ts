@@ -1,5 +1,4 @@
 import { FixedClock } from '#infra/kernel';
-import { Breaker } from './breaker.js';
 import type { Charge, ChargeGroup } from './charges.js';
 import { LocalWindows } from './local-windows.js';
 
@@ -31,27 +30,5 @@ describe('windows of one process', () => {
     expect(waitMs).toBe(63_000);
     clock.advance(waitMs);
     expect(windows.consume(only(window('narrow', 1))).taken).toBe(true);
-  });
-});
-
-describe('the breaker', () => {
-  it('opens for a second after five failures in a row, and again after each further one', () => {
-    const clock = new FixedClock(10_000);
-    const changes: string[] = [];
-    const breaker = new Breaker(clock, (state) => changes.push(state));
-    for (let n = 0; n < 4; n += 1) breaker.failed(new Error());
-    breaker.succeeded();
-    for (let n = 0; n < 4; n += 1) breaker.failed(new Error());
-    expect(breaker.allows()).toBe(true);
-    breaker.failed(new Error());
-    expect(breaker.allows()).toBe(false);
-    clock.advance(1_000);
-    expect(breaker.allows()).toBe(true);
-    breaker.failed(new Error());
-    expect(breaker.allows()).toBe(false);
-    clock.advance(1_000);
-    breaker.succeeded();
-    expect(breaker.allows()).toBe(true);
-    expect(changes).toEqual(['open', 'closed']);
   });
 });

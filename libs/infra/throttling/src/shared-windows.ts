@@ -1,7 +1,6 @@
-import type { Clock } from '#infra/kernel';
-import type { RedisConnections } from '#infra/redis';
+import type { Clock, Instant } from '#infra/kernel';
+import { RedisBreaker, type RedisConnections } from '#infra/redis';
 import type { Log } from '#infra/telemetry';
-import { Breaker } from './breaker.js';
 import type { Charge, ChargeGroup } from './charges.js';
 import { Denials } from './denials.js';
 import { Leases } from './leases.js';
@@ -23,6 +22,7 @@ interface SharedWindowsParts {
 export type AnswerSource = 'redis' | 'lease' | 'denial' | 'local';
 
 const settleEveryMs = 500;
+const openForMs = 1_000;
 
 /**
  * Counts in Redis while it answers in time, and this process's share of each limit while it does not. After 5
@@ -32,8 +32,9 @@ export class SharedWindows {
   private readonly shared: RedisWindows;
   private readonly local: LocalWindows;
   private readonly leases: Leases;
-  private readonly breaker: Breaker;
+  private readonly breaker: RedisBreaker;
   private readonly denials: Denials;
+  private readonly asking = new Map<string, Promise<GroupAnswer>>();
   private settling: NodeJS.Timeout | undefined;
   readonly answered: Record<AnswerSource, number> = { redis: 0, lease: 0, denial: 0, local: 0 };
 
@@ -43,11 +44,14 @@ export class SharedWindows {
     this.local = new LocalWindows(clock);
     this.leases = new Leases(clock);
     this.denials = new Denials(clock);
-    this.breaker = new Breaker(clock, (state, error) =>
-      state === 'open'
-        ? log.warn('limits.source_changed', { from: 'redis', to: 'local', error })
-        : log.info('limits.source_changed', { from: 'local', to: 'redis' }),
-    );
+    this.breaker = new RedisBreaker({
+      openForMs,
+      clock,
+      onChange: (state, error) =>
+        state === 'open'
+          ? log.warn('limits.source_changed', { from: 'redis', to: 'local', error })
+          : log.info('limits.source_changed', { from: 'local', to: 'redis' }),
+    });
   }
 
   /** An answer without a round trip: somebody who was refused, or who passes by a lease. */
@@ -63,11 +67,36 @@ export class SharedWindows {
     return { at: this.parts.clock.now(), taken: true, states };
   }
 
+  /** Who may pass by a lease waits for the one who asks for it now, instead of asking as well. */
   async consume(group: ChargeGroup): Promise<GroupAnswer> {
+    const until = this.parts.clock.now() + this.parts.deadlineMs;
+    const key = this.leaseKeyOf(group);
+    if (key === undefined) return this.ask(group, until);
+    for (let asking = this.asking.get(key); asking !== undefined; asking = this.asking.get(key)) {
+      await asking;
+      const answer = this.known(group);
+      if (answer !== undefined) return answer;
+      if (this.parts.clock.now() >= until) break;
+    }
+    const answer = this.ask(group, until);
+    this.asking.set(key, answer);
+    return answer.finally(() => {
+      if (this.asking.get(key) === answer) this.asking.delete(key);
+    });
+  }
+
+  private leaseKeyOf({ charges }: ChargeGroup): string | undefined {
+    const leased = this.parts.leases && charges.every(({ leasable, cost }) => leasable && cost > 0);
+    return leased ? charges[0]?.key : undefined;
+  }
+
+  /** Never rejects. */
+  private async ask(group: ChargeGroup, until: Instant): Promise<GroupAnswer> {
     if (!this.breaker.allows()) return this.consumeShare(group);
     const owed = this.leases.owed(group);
     try {
-      const answer = await within(this.parts.deadlineMs, this.shared.consume(group, owed));
+      const leftMs = Math.max(1, until - this.parts.clock.now());
+      const answer = await within(leftMs, this.shared.consume(group, owed));
       this.answered.redis += 1;
       this.breaker.succeeded();
       if (this.parts.leases) this.lease(group, owed, answer);
