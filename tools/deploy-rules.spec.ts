@@ -83,6 +83,7 @@ const required: Readonly<Record<string, readonly [ids: string, over?: number, un
   'RedisNodeDown critical': ['[A-077]'],
   'CacheMisses warning': ['[A-078]'],
   'CacheMissesOverall warning': ['[B-069]'],
+  'RequestQueue warning': ['[B-070]', 0.81, 0.79],
   'CacheMissesOverall critical': ['[E-108]', 0.41, 0.39],
   'AnswerTime warning': ['[B-071]'],
   'AnswerTimeP95 warning': ['[C-125]'],

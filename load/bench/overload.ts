@@ -50,7 +50,7 @@ async function measure(own: Run): Promise<Outcome> {
 async function slowPath(own: Run, api: ApiClient): Promise<string> {
   const clinic = await makeClinic(api, { name: 'Slow', triples: 1, stepMin: 15 });
   const resourceId = clinic.triples[0]?.providerId ?? '';
-  const block = { start: '2027-01-04T12:00:00Z', end: '2027-01-04T13:00:00Z', reason: 'break' };
+  const block = { start: '2027-01-04T12:00:00Z', end: '2027-01-04T13:00:00Z', reason: 'meeting' };
   await api.call('POST', `/resources/${resourceId}/blocks`, block);
   await sql(
     own,

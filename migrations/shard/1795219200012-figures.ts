@@ -9,7 +9,7 @@ export class Figures1795219200012 {
     {
       name: 'recon_record_by_day',
       table: 'recon_record',
-      definition: '(tenant_id, source_id, business_date) include (currency, amount_minor)',
+      definition: '(tenant_id, source_id, business_date, id) include (currency, amount_minor)',
     },
   ];
 }

@@ -139,6 +139,17 @@ export const seriesOf: Readonly<Record<string, SeriesFor>> = {
     answers('200', 1_000 * (1 - value)),
     answers('200', 1_000, '/health/ready'),
   ],
+  request_queue_use: (value) => [
+    series('admission_queue_length{instance="api-1",door="requests",importance="critical"}', steady(value * 500)),
+    series('admission_queue_length{instance="api-1",door="requests",importance="normal"}', steady(value * 1_500)),
+    series('admission_queue_max{instance="api-1",door="requests"}', steady(2_000)),
+    series('admission_queue_length{instance="api-2",door="requests",importance="normal"}', steady(0)),
+    series('admission_queue_max{instance="api-2",door="requests"}', steady(2_000)),
+  ],
+  provider_away: (value) => [
+    series('provider_breaker_open{instance="worker-1",provider="smtp"}', steady(value)),
+    series('provider_breaker_open{instance="worker-2",provider="smtp"}', steady(0)),
+  ],
   outbox_lag_seconds: (value) => [series('outbox_lag_seconds{instance="worker-1",database="shard-1"}', steady(value))],
   facts_age_seconds: (value) => [
     series('facts_unpublished_age_seconds{instance="worker-1",database="shard-1"}', steady(value)),

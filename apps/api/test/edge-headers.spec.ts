@@ -95,7 +95,7 @@ describe('headers of every answer', () => {
       'access-control-allow-origin': clinic,
       'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE',
       'access-control-allow-headers':
-        'Authorization, Content-Type, Idempotency-Key, If-Match, X-Consistency-Token, X-Request-Id',
+        'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Consistency-Token, X-Request-Id',
     });
     expect(answer.headers['access-control-allow-credentials']).toBeUndefined();
   });

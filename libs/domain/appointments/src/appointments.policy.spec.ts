@@ -22,6 +22,10 @@ describe('who may do what with visits', () => {
     expect(allowed(user('catalogue.read'))).toEqual(['catalogue.read', 'availability.find']);
   });
 
+  it('seeing figures shows no visit, and seeing visits no figures', () => {
+    expect(allowed(user('analytics.read'))).toEqual(['analytics.read']);
+  });
+
   it('whoever books may not move or cancel, and whoever reads may not book', () => {
     expect(allowed(user('appointments.book'))).toEqual(['appointment.book']);
     expect(allowed(user('appointments.read'))).toEqual(['appointment.read']);

@@ -1,7 +1,7 @@
 import { type Context, may } from '#infra/kernel';
 import { fail } from './appointments.errors.js';
 
-/** The permission that each verb asks for. The catalogue and free times hold nothing personal; visits do. */
+/** The permission that each verb asks for. The catalogue, free times and figures hold nothing personal; visits do. */
 export const permissionOf = {
   'catalogue.read': 'catalogue.read',
   'catalogue.change': 'catalogue.manage',
@@ -10,6 +10,7 @@ export const permissionOf = {
   'appointment.book': 'appointments.book',
   'appointment.reschedule': 'appointments.manage',
   'appointment.cancel': 'appointments.manage',
+  'analytics.read': 'analytics.read',
 } as const;
 export type AppointmentVerb = keyof typeof permissionOf;
 

@@ -6,7 +6,7 @@ export {
   type VisitFigures,
   type VisitRange,
 } from './analytics.js';
-export { AnalyticsService, analyticsPermission } from './analytics.service.js';
+export { AnalyticsService } from './analytics.service.js';
 export {
   type Appointment,
   type AppointmentEvent,

@@ -40,5 +40,6 @@ export {
 } from './statement.js';
 export { StatementsService } from './statements.service.js';
 export { type DayOfTakings, type SourceTakings, type TakingsRange, takingsLimits } from './takings.js';
-export { TakingsService, takingsPermission } from './takings.service.js';
+export { TakingsModule } from './takings.module.js';
+export { TakingsService } from './takings.service.js';
 export { type Upload, UploadService } from './upload.service.js';

@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
 import { Audit } from '#infra/audit';
-import { Cache } from '#infra/cache';
 import { TenantCrypto } from '#infra/crypto';
 import { systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
@@ -14,7 +13,6 @@ import { ReconciliationMetrics } from './reconciliation.metrics.js';
 import { RunsService } from './runs.service.js';
 import { SourcesService } from './sources.service.js';
 import { StatementsService } from './statements.service.js';
-import { TakingsService } from './takings.service.js';
 import { UploadService } from './upload.service.js';
 
 const parts = Symbol('parts of reconciliation');
@@ -41,13 +39,8 @@ const made = [SourcesService, UploadService, StatementsService, StatementIngest,
       inject: [parts],
       useFactory: (all: ReconciliationParts) => new service(all),
     })),
-    {
-      provide: TakingsService,
-      inject: [parts, Cache],
-      useFactory: ({ sharding }: ReconciliationParts, cache: Cache) => new TakingsService(sharding, cache),
-    },
   ],
-  exports: [...made, TakingsService],
+  exports: [...made],
 })
 export class ReconciliationModule {}
 

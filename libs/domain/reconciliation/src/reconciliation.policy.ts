@@ -9,6 +9,7 @@ export const permissionOf = {
   'statement.upload': 'reconciliation.manage',
   'run.read': 'reconciliation.read',
   'run.start': 'reconciliation.manage',
+  'takings.read': 'analytics.read',
 } as const;
 export type ReconciliationVerb = keyof typeof permissionOf;
 

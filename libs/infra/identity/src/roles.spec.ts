@@ -9,6 +9,7 @@ describe('roles', () => {
   it('add up', () => {
     const both = permissionsOf(['auditor', 'billing']);
     expect([...both].sort()).toEqual([
+      'analytics.read',
       'appointments.read',
       'audit.read',
       'catalogue.read',

@@ -24,13 +24,16 @@ export class SeriesBudget {
   ): (labels: Labels) => Series | undefined {
     const known = new Map<string, Series>();
     return (labels) => {
-      const values = labelNames.map((name) => String(labels[name] ?? '').slice(0, maxLabelLength));
-      const key = values.join('\u0000');
+      let key = '';
+      for (const name of labelNames) key += `${labels[name] ?? ''}\u0000`;
       const existing = known.get(key);
       if (existing !== undefined) return existing;
-      if (!this.take(metric, size)) return undefined;
+      const values = labelNames.map((name) => String(labels[name] ?? '').slice(0, maxLabelLength));
+      const shortened = values.map((value) => `${value}\u0000`).join('');
+      const same = known.get(shortened);
+      if (same !== undefined || !this.take(metric, size)) return same;
       const made = make(values);
-      known.set(key, made);
+      known.set(shortened, made);
       return made;
     };
   }

@@ -30,6 +30,9 @@ export function measuredAdmissions(
   metrics.observedGauge('admission_running', 'Requests let in and not yet answered.', ['door'], () =>
     named.map(([door, { running }]) => ({ labels: { door }, value: running })),
   );
+  metrics.observedGauge('admission_queue_max', 'Requests that may wait to begin.', ['door'], () =>
+    named.map(([door]) => ({ labels: { door }, value: limits[door].waitingMax })),
+  );
   metrics.observedGauge('admission_queue_length', 'Requests that wait to begin.', ['door', 'importance'], () =>
     named.flatMap(([door, admission]) =>
       importances.map(
