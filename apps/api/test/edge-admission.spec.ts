@@ -1,11 +1,14 @@
 import { Agent, request as httpRequest } from 'node:http';
-import { Controller, Get, Post } from '@nestjs/common';
+import { Body, Controller, Get, Post } from '@nestjs/common';
+import { z } from 'zod';
 import type { Context } from '#infra/kernel';
 import type { Log } from '#infra/telemetry';
 import { Access, Ctx } from '../src/edge/index.js';
 import { bearer, type Edge, person, startEdge } from './edge-fixture.js';
 
 const rule = { permission: 'public', audit: 'none', limit: 'read', answers: null } as const;
+
+const errand = z.strictObject({ errand: z.string().optional() });
 
 /** Visits end when the test says so. */
 class Rooms {
@@ -46,7 +49,7 @@ class RoomsController {
 
   @Post('desk')
   @Access({ ...rule, importance: 'critical', summary: 'Somebody stands at the desk' })
-  desk(@Ctx() ctx: Context) {
+  desk(@Ctx() ctx: Context, @Body({ schema: errand }) _errand: z.infer<typeof errand>) {
     return Rooms.visit(ctx);
   }
 
@@ -79,7 +82,13 @@ describe('admission', () => {
 
   /** Leaves at once, awaited or not. */
   const call = async (method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}) =>
-    await edge.app.inject({ method, url, headers, remoteAddress: '203.0.113.1' });
+    await edge.app.inject({
+      method,
+      url,
+      headers,
+      remoteAddress: '203.0.113.1',
+      ...(method === 'POST' ? { payload: {} } : {}),
+    });
   const until = async (holds: () => boolean | Promise<boolean>) => {
     while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2));
   };
@@ -170,27 +179,40 @@ describe('admission', () => {
     expect((await inside).statusCode).toBe(200);
   });
 
-  it('a slot stays taken while the handler of a caller who went away works, and is free when it has ended', async () => {
-    await start({ ADMISSION_RUNNING_MAX: '1', ADMISSION_QUEUE_MAX: '1' });
-    await edge.app.listen(0, '127.0.0.1');
-    const agent = new Agent();
-    const leaving = httpRequest(`${await edge.app.getUrl()}/rooms/usual`, { agent }).on('error', () => undefined);
-    leaving.end();
-    await until(() => Rooms.running === 1);
-    const waitingToo = httpRequest(`${await edge.app.getUrl()}/rooms/usual`, { agent }).on('error', () => undefined);
-    waitingToo.end();
-    await until(async () => (await queued('normal')) === 1);
-    leaving.destroy();
-    waitingToo.destroy();
-    await until(async () => (await queued('normal')) === 0);
-    expect(await metric('admission_running{door="requests"}')).toBe(1);
-    expect(Rooms.contexts).toHaveLength(1);
-    Rooms.endOne();
-    await until(async () => (await metric('admission_running{door="requests"}')) === 0);
-    agent.destroy();
-    const next = call('GET', '/rooms/usual');
-    await until(() => Rooms.running === 1);
-    Rooms.endOne();
-    expect((await next).statusCode).toBe(200);
-  });
+  it.each([
+    ['who asked', 'GET', '/rooms/usual', ''],
+    ['whose body was read to its end', 'POST', '/rooms/desk', '{"errand":"none"}'],
+  ])(
+    'a slot stays taken while the handler of a caller works who went away, and is free when it has ended: one %s',
+    async (_, method, path, body) => {
+      await start({ ADMISSION_RUNNING_MAX: '1', ADMISSION_QUEUE_MAX: '1' });
+      await edge.app.listen(0, '127.0.0.1');
+      const agent = new Agent();
+      const url = await edge.app.getUrl();
+      const headers = body === '' ? {} : { 'content-type': 'application/json', 'content-length': String(body.length) };
+      const ask = () => {
+        const request = httpRequest(`${url}${path}`, { agent, method, headers }).on('error', () => undefined);
+        request.end(body);
+        return request;
+      };
+      const waiting = async () => (await queued('normal')) + (await queued('critical'));
+      const leaving = ask();
+      await until(() => Rooms.running === 1);
+      const waitingToo = ask();
+      await until(async () => (await waiting()) === 1);
+      leaving.destroy();
+      waitingToo.destroy();
+      await until(async () => (await waiting()) === 0);
+      expect(await metric('admission_running{door="requests"}')).toBe(1);
+      expect(Rooms.contexts).toHaveLength(1);
+      Rooms.endOne();
+      await until(async () => (await metric('admission_running{door="requests"}')) === 0);
+      expect(await metric('http_requests_in_flight{app="api"}')).toBe(0);
+      agent.destroy();
+      const next = call('GET', '/rooms/usual');
+      await until(() => Rooms.running === 1);
+      Rooms.endOne();
+      expect((await next).statusCode).toBe(200);
+    },
+  );
 });

@@ -120,7 +120,7 @@ describe('a batch', () => {
     expect(responses[0]).toMatchObject({ status: 422, body: { code: 'batch.not_json' } });
   });
 
-  it('holds no slot while its parts wait for one, so that batches cannot lock each other out', async () => {
+  it('keeps nobody out while its parts wait, so that batches cannot lock each other out', async () => {
     const narrow = await startEdge({
       controllers: [ThingsController],
       modules: [BatchApiModule],

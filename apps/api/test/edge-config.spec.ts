@@ -10,6 +10,9 @@ describe('what the API reads from the environment', () => {
       host: '0.0.0.0',
       corsOrigins: [],
       trustedProxies: ['127.0.0.1/32', '::1/128'],
+      requestsRunningMax: 100,
+      requestsWaitingMax: 2_000,
+      requestWaitMaxMs: 30_000,
       compression: true,
     });
   });

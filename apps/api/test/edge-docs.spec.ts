@@ -67,9 +67,10 @@ describe('the documents', () => {
         name: 'limit',
         in: 'query',
         required: false,
-        schema: { type: 'integer', minimum: 1, maximum: 100, default: 50 },
+        schema: { type: 'integer', minimum: 1, maximum: 100, default: 25 },
       },
       { name: 'cursor', in: 'query', required: false, schema: { type: 'string', maxLength: 2048 } },
+      { name: 'page', in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 10_000 } },
       { name: 'colour', in: 'query', required: false, schema: { type: 'string', enum: ['red', 'blue'] } },
     ]);
   });

@@ -62,9 +62,8 @@ describe('an installation of 10,000 tenants', () => {
     // Probes of servers run by themselves; what they measure is there from the first one on.
     const isProbed = async () => {
       const found = (await seriesNow()).join('\n');
-      return ['db_up{shard="shard-2"}', 'redis_node_up{role="queues"', 'redis_node_up{role="cache"'].every((series) =>
-        found.includes(series),
-      );
+      const nodes = ['cache', 'queues', 'limits', 'sessions'].map((role) => `redis_node_up{role="${role}"`);
+      return ['db_up{shard="shard-2"}', ...nodes].every((series) => found.includes(series));
     };
     expect(await waitUntil(isProbed, 30_000)).toBe(true);
     const seriesBefore = await seriesNow();

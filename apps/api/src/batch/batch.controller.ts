@@ -34,8 +34,12 @@ export class BatchController {
 }
 
 async function answerOf(ctx: Context, parts: Parts, part: Parameters<Parts['call']>[0], number: number) {
-  const answer = await parts.call(part, number);
-  return answer.body === undefined ? refused(ctx, fail('batch.not_json')) : answer;
+  try {
+    const answer = await parts.call(part, number);
+    return answer.body === undefined ? refused(ctx, fail('batch.not_json')) : answer;
+  } catch (error) {
+    return refused(ctx, fail('batch.broken_off', { cause: error }));
+  }
 }
 
 const refused = (ctx: Context, error: AppError): PartAnswer => problemAnswer(error, ctx.requestId);

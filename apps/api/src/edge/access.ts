@@ -18,7 +18,7 @@ export interface AccessRule {
   readonly limit: LimitClassName | 'unlimited';
   /** Who goes first when there is no room for all; `normal` unless said otherwise. */
   readonly importance?: Importance;
-  /** `by part`: holds no slot itself, because the calls that it makes do. */
+  /** `by part`: has a door of its own, because the calls that it makes go through that of requests. */
   readonly admission?: 'by part';
   /** `required`: a call without Idempotency-Key is 400; `accepted`: the key is honoured where it is sent. */
   readonly idempotency?: 'required' | 'accepted';
@@ -39,6 +39,8 @@ export interface AccessRule {
   readonly bodyLimitBytes?: number;
   /** What a client may keep of the answer; nothing unless said otherwise, and never where it is personal. */
   readonly caching?: Caching;
+  /** `now`: the answer says how things stand at this moment, which its version does not tell: never 304. */
+  readonly standing?: 'now';
   /** `none` where an answer carries secrets beside what the caller chose (BREACH); always so under /api/v1/auth. */
   readonly compression?: 'none';
   /** Codes of refusals that are this route's own, for the document: `appointment.slot_taken`. */

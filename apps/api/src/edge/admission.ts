@@ -9,6 +9,8 @@ import { answerDeadlineMs } from './server-options.js';
 
 /** Bodies that take minutes to arrive must not keep everybody else out. */
 const uploads = { runningMax: 20, waitingMax: 40 } as const;
+/** Each keeps its body and its answers until its last part is done; the parts go through the door of requests. */
+const batches = { runningMax: 50, waitingMax: 200 } as const;
 const retryAfterMs = { least: 1_000, most: 5_000 } as const;
 
 export const doorLimits = ({
@@ -18,14 +20,16 @@ export const doorLimits = ({
 }: ApiConfig): Readonly<Record<Door, AdmissionLimits>> => ({
   requests: { runningMax: requestsRunningMax, waitingMax: requestsWaitingMax, waitMaxMs: requestWaitMaxMs },
   uploads: { ...uploads, waitMaxMs: requestWaitMaxMs },
+  batches: { ...batches, waitMaxMs: requestWaitMaxMs },
 });
 
 /**
  * Lets a request begin when there is room, or has it wait, or refuses it at once with service.overloaded: before anything
  * is known about the caller, so that refusing costs next to nothing.
  */
-export function admit(doors: Readonly<Record<Door, Admission>>, { receives, importance = 'normal' }: AccessRule) {
-  const admission = doors[receives === undefined ? 'requests' : 'uploads'];
+export function admit(doors: Readonly<Record<Door, Admission>>, rule: AccessRule) {
+  const admission = doors[doorOf(rule)];
+  const { importance = 'normal' } = rule;
   return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
     if (admission.enter()) {
       request.admitted = admission;
@@ -46,6 +50,11 @@ export function admit(doors: Readonly<Record<Door, Admission>>, { receives, impo
   };
 }
 
+function doorOf({ receives, admission }: AccessRule): Door {
+  if (admission === 'by part') return 'batches';
+  return receives === undefined ? 'requests' : 'uploads';
+}
+
 /** The slot is free again once the handler has answered, even where nobody listens any more. */
 export function leaveWhenDone(server: FastifyInstance): void {
   server.decorateRequest('admitted', undefined);
@@ -55,19 +64,20 @@ export function leaveWhenDone(server: FastifyInstance): void {
     leave(request);
     done();
   });
-  server.addHook('onRequestAbort', (request, done) => {
-    // The handler works on; it is over when it answers, and at the latest when its deadline has passed.
-    request.abandoned = true;
-    setTimeout(() => leave(request), answerDeadlineMs).unref();
-    done();
-  });
   server.addHook('onSend', (request, _reply, payload, done) => {
     if (request.abandoned) leave(request);
     done(null, payload);
   });
 }
 
-function leave(request: FastifyRequest): void {
+/** The caller has gone. The handler works on: it is over when it answers, and at the latest when its deadline has passed. */
+export function leaveInTheEnd(request: FastifyRequest, reply: FastifyReply): void {
+  request.abandoned = true;
+  if (reply.raw.headersSent) leave(request);
+  else setTimeout(() => leave(request), answerDeadlineMs).unref();
+}
+
+export function leave(request: FastifyRequest): void {
   const { admitted } = request;
   request.admitted = undefined;
   admitted?.leave();

@@ -13,10 +13,11 @@ const tagBytes = 16;
 /** ETag and 304 (RFC 9110, 13.1.2). Must stand before compression, which turns answers into streams. */
 export function answerUnchanged(server: FastifyInstance): void {
   server.addHook('onSend', (request, reply, payload, done) => {
-    const { caching } = request.routeOptions.config.access ?? {};
+    const { caching, standing } = request.routeOptions.config.access ?? {};
     if (caching !== undefined && reply.statusCode === 200) allowKeeping(reply, caching, payload);
     const seen = request.headers['if-none-match'];
-    const tag = seen === undefined || reply.statusCode !== 200 ? undefined : reply.getHeader('etag');
+    const mayHold = seen !== undefined && standing === undefined && reply.statusCode === 200;
+    const tag = mayHold ? reply.getHeader('etag') : undefined;
     if (tag === undefined || !readers.has(request.method) || !names(String(seen), String(tag))) {
       done(null, payload);
       return;
@@ -29,7 +30,8 @@ export function answerUnchanged(server: FastifyInstance): void {
 function allowKeeping(reply: FastifyReply, caching: Caching, payload: unknown): void {
   reply.header('cache-control', caching === 'revalidate' ? 'private, no-cache' : `private, max-age=${caching.maxAgeS}`);
   // What one may see another may not.
-  reply.header('vary', 'Authorization');
+  const varies = reply.getHeader('vary');
+  reply.header('vary', varies === undefined ? 'Authorization' : `${varies}, Authorization`);
   if (reply.hasHeader('etag') || !(typeof payload === 'string' || Buffer.isBuffer(payload))) return;
   const digest = createHash('sha256').update(payload).digest().subarray(0, tagBytes);
   reply.header('etag', `W/"${digest.toString('base64url')}"`);

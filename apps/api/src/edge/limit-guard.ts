@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Context } from '#infra/kernel';
 import { type LimitCost, limitExceeded, limitSubjectOf, rateLimitHeaders } from '#infra/throttling';
 import type { AccessRule } from './access.js';
+import { leave } from './admission.js';
 import type { EdgeParts } from './ports.js';
 
 type Parts = Pick<EdgeParts, 'limits' | 'audit'>;
@@ -44,8 +45,7 @@ export function slowDownFailures({ limits }: Pick<EdgeParts, 'limits'>) {
     const delayMs = (await limits.failed?.(limitSubjectOf(request.ctx))) ?? 0;
     if (delayMs === 0 || heldBack >= heldBackMax) return;
     // Whoever waits for it keeps nobody else out.
-    request.admitted?.leave();
-    request.admitted = undefined;
+    leave(request);
     heldBack += 1;
     await sleep(delayMs);
     heldBack -= 1;

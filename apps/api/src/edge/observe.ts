@@ -2,6 +2,7 @@ import type { FastifyContextConfig, FastifyInstance, FastifyReply, FastifyReques
 import './fastify.js';
 import { monotonicMs } from '#infra/kernel';
 import { type HttpMetrics, type Log, runWithLogFields } from '#infra/telemetry';
+import { leaveInTheEnd } from './admission.js';
 
 type Parts = { readonly log: Log; readonly metrics: HttpMetrics };
 
@@ -11,16 +12,18 @@ const firstFailure = 400;
 
 /** One metric and one line per request, under the route's template: a path may hold ids, a query may hold names. */
 export function observeRequests(server: FastifyInstance, parts: Parts): void {
-  server.addHook('onRequest', (request, _reply, done) => {
+  server.addHook('onRequest', (request, reply, done) => {
     begin(request, parts);
+    // Fastify's onRequestAbort never hears of a caller who goes after the body was read to its end.
+    reply.raw.once('close', () => {
+      if (reply.raw.writableFinished) return;
+      leaveInTheEnd(request, reply);
+      end(request, abandoned, parts);
+    });
     runWithLogFields({ requestId: request.id }, done);
   });
   server.addHook('onResponse', (request, reply, done) => {
     end(request, reply.statusCode, parts);
-    done();
-  });
-  server.addHook('onRequestAbort', (request, done) => {
-    end(request, abandoned, parts);
     done();
   });
 }

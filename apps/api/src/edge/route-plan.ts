@@ -28,7 +28,7 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   }
   const guard = accessGuard(parts, access, `${options.method} ${options.url}`);
   // Probes are never turned away: who sends them would take a busy process for a dead one.
-  const door = access.limit === 'unlimited' || access.admission === 'by part' ? [] : [admit(parts.doors, access)];
+  const door = access.limit === 'unlimited' ? [] : [admit(parts.doors, access)];
   options.onRequest = [...door, ...hooks(options.onRequest), guard];
   options.preHandler = [...hooks(options.preHandler), refuseUnread(takes)];
   options.preSerialization = [...hooks(options.preSerialization), tagVersion];

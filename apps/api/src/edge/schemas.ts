@@ -15,9 +15,9 @@ const controlInLine = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: naming them is the point
 const controlInProse = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/;
 
-/** A uuid that names one `noun`; the document marks it with `x-id-of`, by which tests find every id. */
+/** A uuid that names one `noun`, in either case: RFC 9562 writes it in lower case, and so does everything behind the edge; the document marks it with `x-id-of`, by which tests find every id. */
 export const idOf = <T extends Id<string>>(noun: NounOf<T>): z.ZodType<T, string> =>
-  z.uuid().meta({ 'x-id-of': noun }) as unknown as z.ZodType<T, string>;
+  z.uuid().toLowerCase().meta({ 'x-id-of': noun }) as unknown as z.ZodType<T, string>;
 
 /** RFC 3339 with an offset, from 1900 to 2199, read as milliseconds since 1970. */
 export const instant: z.ZodType<Instant, string> = z

@@ -60,7 +60,7 @@ export class CardsController {
   }
 
   @Get(':cardId')
-  @Access({ ...read, audit: 'card.read', answers: card, summary: 'One card and what it is worth now' })
+  @Access({ ...read, audit: 'card.read', standing: 'now', answers: card, summary: 'One card and what it is worth now' })
   async get(@Ctx() ctx: TenantContext, @Param('cardId', { schema: cardId }) id: CardId) {
     return presentCard(await this.cards.read(ctx, id));
   }

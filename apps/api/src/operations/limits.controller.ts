@@ -44,17 +44,13 @@ export class LimitsController {
     answers: null,
     status: 204,
     refusals: ['limit.unknown', 'limit.away'],
-    summary: 'Lift a block; applies everywhere within 10 s',
+    summary: 'Lift the block of a user; applies everywhere within 10 s. That of an address is the operator’s to lift',
   })
   async unblock(
     @Ctx() ctx: TenantContext,
-    @Body({ schema: unblockBody }) { userId, address = '' }: z.infer<typeof unblockBody>,
+    @Body({ schema: unblockBody }) { userId }: z.infer<typeof unblockBody>,
   ): Promise<void> {
-    const { id: tenantId } = ctx.tenant;
-    await this.blocks.lift(
-      ctx,
-      userId === undefined ? { kind: 'address', address } : { kind: 'user', tenantId, userId },
-    );
+    await this.blocks.lift(ctx, { kind: 'user', tenantId: ctx.tenant.id, userId });
   }
 
   @Get('networks')

@@ -3,7 +3,6 @@ import type { UserId } from '#infra/kernel';
 import type { Block, TenantNetwork } from '#infra/throttling';
 import { idOf, instantText, utcText } from '../edge/index.js';
 
-const addressMax = 45;
 const networkMax = 49;
 
 const block = z.strictObject({
@@ -14,11 +13,7 @@ const block = z.strictObject({
 });
 export const blocksAnswer = z.strictObject({ blocks: z.array(block) });
 
-export const unblockBody = z
-  .strictObject({ userId: idOf<UserId>('user').optional(), address: z.string().min(2).max(addressMax).optional() })
-  .refine(({ userId, address }) => (userId === undefined) !== (address === undefined), {
-    message: 'must name either a user or an address',
-  });
+export const unblockBody = z.strictObject({ userId: idOf<UserId>('user') });
 
 export const networkText = z.string().min(2).max(networkMax).meta({ description: '`203.0.113.0/29`, or one address' });
 export const networkBody = z.strictObject({ network: networkText });

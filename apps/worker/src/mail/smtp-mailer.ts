@@ -46,7 +46,7 @@ export class SmtpMailer extends Mailer {
       provider: 'smtp',
       timeoutMs: sendTimeoutMs,
       runningMax: maxConnections,
-      isFailure: (error) => !isForGood(error),
+      isFailure: (error) => !isForGood(error) && !isOfRecipient(error),
       ...(openForMs === undefined ? {} : { openForMs }),
       log,
       metrics,
@@ -97,6 +97,12 @@ const authenticationRequired = 530;
 function isForGood(error: unknown): boolean {
   const { responseCode = 0, command = '' } = error as SmtpFailure;
   return responseCode >= 500 && responseCode !== authenticationRequired && aboutTheMail.has(command);
+}
+
+/** The server lives and speaks of one mailbox: greylisting, a mailbox that is full. 421 closes the connection. */
+function isOfRecipient(error: unknown): boolean {
+  const { responseCode = 0, command = '' } = error as SmtpFailure;
+  return command === 'RCPT TO' && responseCode >= 400 && responseCode !== 421;
 }
 
 function translate(cause: unknown): AppError {

@@ -43,7 +43,7 @@ export class QuotaRecount {
   async run(ctx: Context): Promise<Recounted> {
     let [tenants, drifted, failed] = [0, 0, 0];
     let after: TenantId | null = null;
-    for (let page = 0; page < pagesMax; page += 1) {
+    for (let page = 0; page < pagesMax && this.parts.clock.now() < ctx.deadline; page += 1) {
       const ids: readonly TenantId[] = await this.#tenantsAfter(ctx, after);
       for (let n = 0; n < ids.length; n += atOnce) {
         const outcomes = await Promise.all(ids.slice(n, n + atOnce).map((id) => this.#attempt(ctx, id)));

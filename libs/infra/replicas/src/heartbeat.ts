@@ -23,6 +23,8 @@ export interface ReplicaPulse {
 }
 
 const queryTimeoutMs = 2_000;
+/** Clocks of two processes may differ by this much; `beatAndAsk` says the same. */
+const aheadMaxMs = 5_000;
 /** Polls of a database without the row before it is looked for again. */
 const pollsWithout = 60;
 /** No such table, no right to it. */
@@ -34,12 +36,17 @@ const whereTheLogIs = `
   select at as position, ${lineage}, null::timestamptz as beat, 1 as multiplier
     from pg_current_wal_flush_lsn() as at, pg_control_system()`;
 
-/** $1 now. Of all processes that ask, one a second writes; a standby that is away holds none of them up. */
+/**
+ * $1 now. Of all processes that ask, one a second writes; a standby that is away holds none of them up, nor does somebody
+ * who has locked the row. A beat from the future is written anew.
+ */
 const beatAndAsk = `
   with here as materialized (select set_config('synchronous_commit', 'local', true)),
-  beat as (
-    update replica_heartbeat set beat_at = $1 from here
-     where id = 1 and beat_at <= $1::timestamptz - interval '900 milliseconds')
+  due as materialized (
+    select id from replica_heartbeat
+     where id = 1 and (beat_at <= $1::timestamptz - interval '900 milliseconds' or beat_at > $1::timestamptz + interval '5 seconds')
+       for no key update skip locked),
+  beat as (update replica_heartbeat h set beat_at = $1 from here, due where h.id = due.id)
   select at as position, ${lineage}, beat_at as beat, lag_multiplier as multiplier
     from pg_current_wal_flush_lsn() as at, pg_control_system(), replica_heartbeat where id = 1`;
 
@@ -67,8 +74,9 @@ export class Heartbeat {
     if (asked === undefined && this.#pollsLeft === 0) this.#pollsLeft = pollsWithout;
     const { position, beat, ...row } = asked ?? ((await ask(pool, whereTheLogIs)) as Row);
     if (position === null) return undefined;
-    // The row as it was before this beat.
-    const beatAt = beat === null ? null : Math.max(now, beat.getTime());
+    // The row as it was before this beat. One from the future says nothing: some clock was wrong.
+    const isSound = beat !== null && beat.getTime() <= now + aheadMaxMs;
+    const beatAt = isSound ? Math.max(now, beat.getTime()) : null;
     return { position: parseWalPosition(position), lineage: row.lineage, beatAt, lagMultiplier: row.multiplier };
   }
 

@@ -9,6 +9,8 @@ import { Turnstile } from './turnstile.js';
 
 const pollMs = 1_000;
 const lagMaxMs = 5_000;
+/** 500 s: where users wrote is known for longer than that. */
+const lagMultiplierMax = 100;
 const retryAfterMs = 1_000;
 const lagMaxBytes = 8n * 1024n * 1024n;
 /** Share of the primary’s connections that reads may take which a replica should have answered: writes live on the rest. */
@@ -157,7 +159,7 @@ export class ReplicaSet {
     const newest = this.#pulse?.beatAt;
     const byBeat = newest == null || beatAt === null ? Number.POSITIVE_INFINITY : Math.max(0, newest - beatAt);
     replica.lagMs = Math.min(byBeat, this.#meter.lagMs(this.clock.now(), position));
-    const allowed = this.lagMultiplier * (this.#pulse?.lagMultiplier ?? 1);
+    const allowed = Math.min(lagMultiplierMax, this.lagMultiplier * (this.#pulse?.lagMultiplier ?? 1));
     return replica.lagMs <= lagMaxMs * allowed && this.#meter.lagBytes(position) <= lagMaxBytes * BigInt(allowed);
   }
 }

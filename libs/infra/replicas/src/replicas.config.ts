@@ -93,7 +93,7 @@ export const databaseConfig = slice(
     }),
     lagMultiplier: integer('REPLICA_LAG_MULTIPLIER', {
       min: 1,
-      max: 1_000,
+      max: 100,
       default: 1,
       description:
         'replicas may lag so many times 5 s and 8 MB before their reads go to the primary; replica_heartbeat.lag_multiplier of a shard says it while all runs',

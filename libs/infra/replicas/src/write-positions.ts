@@ -3,7 +3,8 @@ import type { TenantId } from '#infra/kernel';
 import type { RedisConnections } from '#infra/redis';
 import { parseSortable, sortableWalPosition, type WalPosition } from './lag.js';
 
-const keptForS = 30;
+/** Longer than a replica in rotation may lag, whatever its operators allow (`lagMultiplierMax`). */
+const keptForS = 600;
 const ownMax = 10_000;
 /** The first connection of the process is waited for; one that is down later is not. */
 const readyTimeoutMs = 1_000;
@@ -16,7 +17,7 @@ return 1`;
 
 /**
  * Where a user's newest write stands in the log of a database: known at once to this process, and through Redis to all
- * others, for 30 seconds, which is longer than a replica in rotation may lag.
+ * others, for 10 minutes, which is longer than a replica in rotation may lag.
  */
 export class WritePositions {
   readonly #own = new LRUCache<string, WalPosition>({ max: ownMax, ttl: keptForS * 1_000 });

@@ -1,7 +1,8 @@
 import { type KeyPurpose, TenantKeyStore, type WrappedKey } from '#infra/crypto';
-import { newId, type TenantId, toDate } from '#infra/kernel';
+import { isAppError, newId, type TenantId, toDate } from '#infra/kernel';
 import type { Databases } from './databases.js';
 import { entering } from './entry.js';
+import { fail } from './sharding.errors.js';
 import { transact } from './transaction.js';
 
 interface Row {
@@ -46,6 +47,11 @@ export class DirectoryKeys extends TenantKeyStore {
 
   async #in<T>(tenantId: TenantId, mode: 'read' | 'write', fn: Parameters<typeof transact<T>>[3]): Promise<T> {
     const entry = entering({ tenantId, epoch: 0, timeoutMs: null, after: null, onPrimary: true });
-    return (await transact(this.databases.keys, mode, entry, fn)).value;
+    try {
+      return (await transact(this.databases.keys, mode, entry, fn)).value;
+    } catch (cause) {
+      // Whoever asks may stand in another database's transaction, whose own failure this is not.
+      throw isAppError(cause) ? fail('keys.unavailable', { cause, retryAfterMs: 1_000 }) : cause;
+    }
   }
 }

@@ -37,6 +37,8 @@ select xact_commit::text as commits, pg_database_size(current_database())::text 
   from pg_stat_database where datname = current_database()`;
 
 const rate = `((excluded.commits - l.commits) / extract(epoch from excluded.measured_at - l.measured_at)::float8)`;
+/** No server commits as often: such a count is another one's, whose standby was promoted. */
+const impossiblePerS = 100_000;
 /** A count that went down is another server's, or was reset: what was known stays until the next one. */
 const noteLoad = `
 insert into shard_load as l (shard_id, commits, bytes, measured_at)
@@ -46,4 +48,5 @@ on conflict (shard_id) do update
   set commits = excluded.commits, bytes = excluded.bytes, measured_at = excluded.measured_at,
       tx_per_s = case
         when excluded.commits < l.commits or excluded.measured_at < l.measured_at + interval '1 second' then l.tx_per_s
+        when ${rate} > ${impossiblePerS} then l.tx_per_s
         else (coalesce(l.tx_per_s, ${rate}) + ${rate}) / 2 end`;

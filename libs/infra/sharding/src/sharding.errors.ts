@@ -9,6 +9,10 @@ export const fail = defineErrors({
     public: 'The data of this organisation is being moved. Try again in a moment.',
   },
   'shard.unavailable': { kind: 'unavailable', public: 'The data of this organisation cannot be reached right now.' },
+  'keys.unavailable': {
+    kind: 'unavailable',
+    public: 'The data of this organisation cannot be opened right now. Try again in a moment.',
+  },
   'database.aborted': { kind: 'internal', public: 'The request could not be completed.' },
   'database.lost': { kind: 'unavailable', public: 'The connection was lost before anything was changed.' },
   'database.read_only': { kind: 'unavailable', public: 'Nothing can be changed right now.' },

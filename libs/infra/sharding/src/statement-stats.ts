@@ -47,9 +47,7 @@ export function slowStatements(
 
 /** The application's role on primaries, the read-only one on replicas: each is shown its own statements. */
 function serversOf(databases: Databases): ReadonlyMap<ServerName, NodePool> {
-  const sets = [directoryName, ...databases.shardIds].map(
-    (name) => [name, name === directoryName ? databases.directory : databases.shard(name)] as const,
-  );
+  const sets = [directoryName, ...databases.shardIds].map((name) => [name, databases.setOf(name)] as const);
   return new Map(
     sets.flatMap(([name, { primary, replicas }]) => [
       [name, primary] as const,

@@ -120,12 +120,14 @@ export class Tenants {
    * commit, which the directory hears of afterwards: until then the fences of the two shards tell who serves it.
    */
   async servedNow(id: TenantId): Promise<TenantEntry> {
+    let heard = this.#newsHeard;
     let entry = await this.reload(id);
     for (let attempt = 1; attempt <= handOverAttempts && entry.movingTo !== null; attempt += 1) {
       const target = { ...entry, shardId: entry.movingTo, epoch: entry.epoch + 1, movingTo: null };
-      if (await this.#serves(target)) return this.#keep(target);
+      if (await this.#serves(target)) return heard === this.#newsHeard ? this.#keep(target) : target;
       if (await this.#serves(entry)) return entry;
       await sleep(handOverPauseMs);
+      heard = this.#newsHeard;
       entry = await this.reload(id);
     }
     return entry;

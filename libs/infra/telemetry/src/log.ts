@@ -41,7 +41,9 @@ export class Log {
 
   /** Resolves when everything written so far has reached the destination. */
   flush(): Promise<void> {
-    return new Promise((resolve, reject) => this.sink.flush((error) => (error ? reject(error) : resolve())));
+    return new Promise((resolve, reject) =>
+      this.sink.flush((error) => (error && !hasNoDisk(error) ? reject(error) : resolve())),
+    );
   }
 
   private write(level: 'debug' | 'info' | 'warn' | 'error', event: EventName, entry: LogEntry = {}): void {
@@ -53,6 +55,9 @@ export class Log {
     if (level === 'warn' || level === 'error') this.sink.flush();
   }
 }
+
+/** A pipe or a terminal cannot be told to write to disk; by then it has what was written. */
+const hasNoDisk = (error: Error): boolean => (error as NodeJS.ErrnoException).code === 'EINVAL';
 
 /** Lines leave together: a write for each would cost a request as much as its routing. */
 const gatheredBytes = 4_096;

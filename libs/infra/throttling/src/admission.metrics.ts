@@ -2,7 +2,7 @@ import { monotonicMs } from '#infra/kernel';
 import type { Metrics, Reading } from '#infra/telemetry';
 import { Admission, type AdmissionLimits, importances } from './admission.js';
 
-export type Door = 'requests' | 'uploads';
+export type Door = 'requests' | 'uploads' | 'batches';
 
 /** A door for each kind of caller, as Prometheus sees them. */
 export function measuredAdmissions(
@@ -25,7 +25,7 @@ export function measuredAdmissions(
       onRejected: (importance, reason) => rejected.inc({ door, importance, reason }),
       onWaited: (importance, waitedMs) => waited.observe({ door, importance }, waitedMs / 1_000),
     });
-  const doors = { requests: measured('requests'), uploads: measured('uploads') };
+  const doors = { requests: measured('requests'), uploads: measured('uploads'), batches: measured('batches') };
   const named = Object.entries(doors) as [Door, Admission][];
   metrics.observedGauge('admission_running', 'Requests let in and not yet answered.', ['door'], () =>
     named.map(([door, { running }]) => ({ labels: { door }, value: running })),

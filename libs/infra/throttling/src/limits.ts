@@ -97,9 +97,10 @@ export class Limits implements BeforeApplicationShutdown {
     const home = this.networks?.isHome(subject) ?? false;
     const atHome = typeof home === 'boolean' ? home : await home;
     const groups = this.charges.of(classes, atHome ? { ...subject, atHome } : subject, cost);
-    const known = groups.map((group) => this.windows.known(group));
+    const denied = groups.map((group) => this.windows.denied(group));
     // Who is known to be refused costs nobody else anything.
-    const answers = known.some((answer) => answer?.taken === false) ? known : await this.ask(groups, known);
+    const isDenied = denied.some((answer) => answer !== undefined);
+    const answers = isDenied ? denied : await this.ask(groups);
     const result = resultOf(groups, answers);
     this.decisions.inc({ class: classes.join('+'), outcome: result.allowed ? 'allowed' : 'refused' });
     if (result.blockedNow) this.noteBlocks(groups, answers);
@@ -129,9 +130,10 @@ export class Limits implements BeforeApplicationShutdown {
     return this.windows.close();
   }
 
-  private ask(groups: readonly ChargeGroup[], known: readonly (GroupAnswer | undefined)[]) {
-    if (known.every((answer) => answer !== undefined)) return known;
-    return Promise.all(groups.map((group, n) => known[n] ?? this.windows.consume(group)));
+  private ask(groups: readonly ChargeGroup[]): readonly GroupAnswer[] | Promise<readonly GroupAnswer[]> {
+    const leased = groups.map((group) => this.windows.leased(group));
+    if (leased.every((answer) => answer !== undefined)) return leased;
+    return Promise.all(groups.map((group, n) => leased[n] ?? this.windows.consume(group)));
   }
 
   private noteBlocks(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer | undefined)[]): void {

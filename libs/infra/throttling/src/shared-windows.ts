@@ -54,13 +54,15 @@ export class SharedWindows {
     });
   }
 
-  /** An answer without a round trip: somebody who was refused, or who passes by a lease. */
-  known(group: ChargeGroup): GroupAnswer | undefined {
+  /** What somebody is told again who was refused, without a round trip. */
+  denied(group: ChargeGroup): GroupAnswer | undefined {
     const denied = this.denials.find(group);
-    if (denied !== undefined) {
-      this.answered.denial += 1;
-      return denied;
-    }
+    if (denied !== undefined) this.answered.denial += 1;
+    return denied;
+  }
+
+  /** What somebody is told who passes by a lease; the call counts. */
+  leased(group: ChargeGroup): GroupAnswer | undefined {
     const states = this.parts.leases ? this.leases.pass(group) : undefined;
     if (states === undefined) return undefined;
     this.answered.lease += 1;
@@ -70,13 +72,15 @@ export class SharedWindows {
   /** Who may pass by a lease waits for the one who asks for it now, instead of asking as well. */
   async consume(group: ChargeGroup): Promise<GroupAnswer> {
     const until = this.parts.clock.now() + this.parts.deadlineMs;
+    // Who asks after waiting needs time for the asking.
+    const patience = until - this.parts.deadlineMs / 2;
     const key = this.leaseKeyOf(group);
     if (key === undefined) return this.ask(group, until);
     for (let asking = this.asking.get(key); asking !== undefined; asking = this.asking.get(key)) {
       await asking;
-      const answer = this.known(group);
+      const answer = this.denied(group) ?? this.leased(group);
       if (answer !== undefined) return answer;
-      if (this.parts.clock.now() >= until) break;
+      if (this.parts.clock.now() >= patience) break;
     }
     const answer = this.ask(group, until);
     this.asking.set(key, answer);
@@ -94,8 +98,8 @@ export class SharedWindows {
   private async ask(group: ChargeGroup, until: Instant): Promise<GroupAnswer> {
     if (!this.breaker.allows()) return this.consumeShare(group);
     const owed = this.leases.owed(group);
+    const leftMs = Math.max(1, until - this.parts.clock.now());
     try {
-      const leftMs = Math.max(1, until - this.parts.clock.now());
       const answer = await within(leftMs, this.shared.consume(group, owed));
       this.answered.redis += 1;
       this.breaker.succeeded();
@@ -104,7 +108,8 @@ export class SharedWindows {
       return answer;
     } catch (error) {
       this.leases.settled(group, owed);
-      this.breaker.failed(error);
+      // Whoever waited for others first had little time left, which is not the fault of Redis.
+      if (!(error instanceof LateAnswerError) || leftMs >= this.parts.deadlineMs / 3) this.breaker.failed(error);
       return this.consumeShare(group);
     }
   }

@@ -13,8 +13,8 @@ interface TenantBlocksParts {
 const awayRetryAfterMs = 1_000;
 
 /**
- * What a tenant may see and lift of all blocks: those of its own users, and of addresses in the networks that it has
- * listed as its own. Everything else is the operator's (`praxis limits`).
+ * What a tenant may see of all blocks: those of its own users, which it may lift, and of addresses in the networks that it
+ * has listed as its own. Everything else is the operator's (`praxis limits`).
  */
 export class TenantBlocks {
   constructor(private readonly parts: TenantBlocksParts) {}
@@ -33,10 +33,10 @@ export class TenantBlocks {
   async lift(ctx: TenantContext, subject: BlockedSubject): Promise<void> {
     demand(ctx, 'users.manage');
     const { blocks } = this.parts;
+    // What an address did to others is not one tenant's to forgive: the operator lifts it (`praxis limits unblock`).
+    if (subject.kind === 'address') throw fail('limit.unknown');
     if (!(await this.#isMine(ctx, subject)) || !(await asked(blocks.has(subject)))) throw fail('limit.unknown');
-    const whom =
-      subject.kind === 'user' ? { resourceType: 'user', resourceId: subject.userId } : { resourceType: 'limit' };
-    await this.#record(ctx, { action: 'limit.unblock', ...whom });
+    await this.#record(ctx, { action: 'limit.unblock', resourceType: 'user', resourceId: subject.userId });
     await asked(blocks.lift(subject));
   }
 

@@ -34,7 +34,7 @@ export class RedisThrottlerStorage implements ThrottlerStorage {
     const rule = { algorithm: 'sliding', limit, windowMs: ttlMs } as const;
     const kept = { name, key: `throttler:{${key}}:${name}`, rule, cost: 1 };
     const group = { charges: [{ ...kept, leasable: false, strict: false, blamed: false }] };
-    const { taken, states } = this.windows.known(group) ?? (await this.windows.consume(group));
+    const { taken, states } = this.windows.denied(group) ?? (await this.windows.consume(group));
     const { remaining, resetMs, waitMs } = states[0] ?? { remaining: 0, resetMs: ttlMs, waitMs: ttlMs };
     return {
       totalHits: taken ? limit - remaining : limit + 1,

@@ -28,6 +28,8 @@ export async function asAdmin<T>(
     connectionString: adminUrl(database, options, name),
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
+    // The one that holds the lock is silent for as long as a migration takes.
+    keepAlive: true,
     options: settings.map((setting) => `-c ${setting}`).join(' '),
   });
   // A connection that is lost fails the statements on it; unheard, it would end the process.

@@ -168,14 +168,16 @@ export class DatabaseRun implements StepWork {
 
   /** The statements and the record of them in one transaction. */
   #plainly(step: Step, migration: Extract<Migration, { up: unknown }>): Promise<void> {
-    return this.retried(step, () =>
-      this.#inTransaction(async () => {
+    return this.retried(step, async () => {
+      // Between two attempts somebody may have started a build that needs the old shape.
+      await this.parts.mayRun(this.name, step);
+      return this.#inTransaction(async () => {
         if (migration.longestMs !== undefined)
           await this.runner.query(`set local statement_timeout = ${Math.round(migration.longestMs)}`);
         await migration.up(this.runner);
         await this.#record(step);
-      }),
-    );
+      });
+    });
   }
 
   async #record({ name, version, phase }: Step): Promise<void> {
