@@ -72,6 +72,7 @@ beforeAll(async () => {
     GATEWAY_HOST: '127.0.0.1',
     // A provider that nobody asks here.
     SMTP_URL: 'smtp://127.0.0.1:1',
+    MAIL_FROM: 'Clinic <clinic@praxis.example>',
     APP_URL: 'https://clinic.example',
   };
   const identity = (app: string) => ({ app, version: '0' });
