@@ -90,7 +90,10 @@ export class PatientsRepository {
   }
 
   /** Oldest first. */
-  async list(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<PatientKey>): Promise<Page<PatientRow, PatientKey>> {
+  async list(
+    tx: ReadContext,
+    { limit, after, skip = 0 }: PageRequest<PatientKey>,
+  ): Promise<Page<PatientRow, PatientKey>> {
     const rows = await tx.db.query<Stored<PatientRow>>(
       `select ${columns} from patient where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
       [tx.tenant.id, after?.id ?? nil, limit + 1, skip],
