@@ -98,7 +98,7 @@ describe('the documents', () => {
     expect(page.body).not.toMatch(/<script>|<style|style=|onload=/);
   });
 
-  it('files of the page may be kept for ever: their address changes with their content', async () => {
+  it('[A-032] files of the page may be kept for ever: their address changes with their content', async () => {
     const page = await get('/docs');
     const script = /src="([^"]+bundle\.js)"/.exec(page.body)?.[1] ?? '';
     const answer = await get(script);

@@ -121,7 +121,7 @@ describe('a route says by its class what it is limited by', () => {
     expect(premium).not.toMatch(/authenticated|anonymous/);
   });
 
-  it('[B-031] the eleventh generation of cards in five minutes is refused by its name, and one passes after the window', async () => {
+  it('[B-031] [C-029] the eleventh generation of cards in five minutes is refused by its name, and one passes after the window', async () => {
     await start();
     const { passed, violated, headers } = await until429('cards', basic, 20);
     expect(passed).toBe(10);

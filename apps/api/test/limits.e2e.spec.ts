@@ -93,7 +93,7 @@ describe('limits, counted in Redis', () => {
     expect(Number(refused?.headers['retry-after'])).toBeGreaterThanOrEqual(1);
   });
 
-  it('[B-030] refuse the 61st lookup of members from an address in a minute, by name', async () => {
+  it('[B-030] [C-029] refuse the 61st lookup of members from an address in a minute, by name', async () => {
     const person = await join(api, side.ctx, side.slug, ['admin']);
     const { passed, refused } = await knockUntilRefused(70, () => ({
       from: '203.0.113.30',
@@ -119,7 +119,7 @@ describe('limits, counted in Redis', () => {
     ['E-021', 'PROFESSIONAL', 5_000],
     ['E-022', 'ENTERPRISE', 20_000],
   ] as const)(
-    '[%s] give %s tenants %i requests in 15 minutes, and take none from another',
+    '[%s] [E-070] give %s tenants %i requests in 15 minutes, and take none from another',
     async (_, plan, limit) => {
       const { ctx, token } = await ownerOf(plan);
       await useUp(`{t:${ctx.tenant.id}}:tenant-plan`, limit - 5);
