@@ -17,11 +17,11 @@ describe('abuse', () => {
   const abuse = (tag: string) => `limits:{ip:${tag}}:abuse`;
   /** One window after the other is violated; the answer of the last call. */
   async function violate(shared: RedisWindows, tag: string, windows: number) {
-    const charge = { ...chargeOf(`limits:{ip:${tag}}:test`, slidingOf(1, 20)), blamed: true };
+    const charge = { ...chargeOf(`limits:{ip:${tag}}:test`, slidingOf(1, 100)), blamed: true };
     let answer = await shared.consume({ charges: [charge], abuse: abuse(tag) });
     for (let n = 0; n < windows; n += 1) {
       for (let call = 0; call < 3; call += 1) answer = await shared.consume({ charges: [charge], abuse: abuse(tag) });
-      await pause(25);
+      await pause(120);
     }
     return answer;
   }
