@@ -62,12 +62,14 @@ export class ReplicaSet {
   start(): void {
     for (const pool of [this.primary, ...this.replicas]) pool.start();
     if (this.#replicas.length === 0 || this.#timer) return;
-    this.#timer = setInterval(() => {
+    const look = () => {
       this.#polling ??= this.poll().finally(() => {
         this.#polling = undefined;
       });
-    }, pollMs);
-    this.#timer.unref();
+    };
+    // At once: until then a write cannot tell where it stands.
+    look();
+    this.#timer = setInterval(look, pollMs).unref();
   }
 
   /** Measures every replica once. */
