@@ -46,10 +46,10 @@ async function inTurns<T>(all: readonly T[], work: (one: T) => Promise<unknown>)
   for (let n = 0; n < all.length; n += atOnce) await Promise.all(all.slice(n, n + atOnce).map(work));
 }
 
-/** Every series of the metrics, by name and labels; a collection of another kind than before is nobody's doing. */
+/** Every series of the metrics, by name and labels; what Node says of itself comes and goes. */
 const seriesNow = async (): Promise<string[]> => {
   const { text } = await api.must({ method: 'GET', path: '/metrics' });
-  return text.split('\n').flatMap((line) => (/^(#|nodejs_gc_|$)/.test(line) ? [] : line.replace(/ \S+$/, '')));
+  return text.split('\n').flatMap((line) => (/^(#|nodejs_|$)/.test(line) ? [] : line.replace(/ \S+$/, '')));
 };
 const visit = (tenant: TenantContext['tenant']) => {
   const ctx = { ...side.ctx, tenant, deadline: systemClock.now() + 60_000 };
