@@ -9,7 +9,7 @@ let side: Side;
 let ann: Person;
 let bob: Person;
 beforeAll(async () => {
-  api = await Api.start({ ENABLE_RATE_LIMITING: 'false' });
+  api = await Api.start({ ENABLE_RATE_LIMITING: 'false', REPLICA_LAG_MULTIPLIER: '100' });
   side = await makeSide(api, 'shard-1');
   ann = await join(api, side.ctx, side.slug, ['admin']);
   bob = await join(api, side.ctx, side.slug, ['admin']);

@@ -31,6 +31,7 @@ const readOnlyPassword = 'ro-for-tests';
 const relayPassword = 'relay-for-tests';
 const templates = { [directoryName]: 'template_directory', shard: 'template_shard' } as const;
 const templateLock = 20_261_121;
+const freezeLock = 20_261_122;
 const deadlineMs = 30_000;
 /** One root key per process: apps started beside a test open what the test sealed. */
 const rootKey = randomBytes(32).toString('base64');
@@ -56,6 +57,8 @@ export class TestDatabases {
   readonly redisDatabase = redisDatabase();
   readonly databases: Databases;
   readonly rootKey: RootKey;
+  /** Holds the turn while the replica is frozen from here. */
+  #freezing: pg.Client | undefined;
 
   private constructor(
     readonly clock: Clock,
@@ -141,16 +144,25 @@ export class TestDatabases {
     return this.#query<Row>(database, 'praxis_ro', readOnlyPassword, sql, parameters);
   }
 
-  /** Stops the replica's replay: it goes on answering, from the past. It is the whole server's, so thaw it again. */
+  /**
+   * Stops the replica's replay: it goes on answering, from the past. It is the whole server's, so other spec files wait for
+   * their turn until it is thawed.
+   */
   async freezeReplica(): Promise<void> {
+    this.#freezing ??= await this.#takeTurn();
     await this.#onReplica('select pg_wal_replay_pause()');
   }
 
+  /** Lets the replica go on, where it was frozen from here. */
   async thawReplica(): Promise<void> {
+    if (this.#freezing === undefined) return;
     await this.#onReplica('select pg_wal_replay_resume()');
+    await this.#freezing.end();
+    this.#freezing = undefined;
   }
 
   async close(): Promise<void> {
+    await this.thawReplica();
     await this.sharding.onApplicationShutdown();
     await this.redis.close();
     for (const [database, name] of Object.entries(this.names)) {
@@ -160,6 +172,14 @@ export class TestDatabases {
         `drop database ${name} with (force)`,
       );
     }
+  }
+
+  async #takeTurn(): Promise<pg.Client> {
+    const server = this.#server('shard-1');
+    const client = new pg.Client(urlOf(server, server.superuser.user, server.superuser.password, 'postgres'));
+    await client.connect();
+    await client.query('select pg_advisory_lock($1)', [freezeLock]);
+    return client;
   }
 
   #server(database: string) {
@@ -202,7 +222,6 @@ function environment(cluster: TestCluster, names: Readonly<Record<string, string
   };
 }
 
-/** Each worker of Jest has a Redis database of its own. */
 /** Each worker of Jest has one of its own. */
 const redisDatabase = (): number => Number(process.env.JEST_WORKER_ID ?? '1') % 16;
 
