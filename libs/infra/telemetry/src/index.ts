@@ -1,4 +1,5 @@
-export { HttpMetrics, type HttpObservation } from './http-metrics.js';
+export { HttpMetrics, type HttpObservation, type RouteMetrics } from './http-metrics.js';
+export type { CounterSeries, GaugeSeries, HistogramSeries } from './instruments.js';
 export { createLog, type EventName, Log, type LogEntry } from './log.js';
 export { runWithLogFields } from './log-context.js';
 export type { LogFieldName, LogFields } from './log-fields.js';

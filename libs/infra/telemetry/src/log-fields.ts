@@ -128,3 +128,14 @@ export function writtenFields(fields: Readonly<Record<string, unknown>>): Record
   }
   return line;
 }
+
+export const writtenName = (name: LogFieldName): string => written[name];
+
+/** Characters that JSON writes as they are. */
+const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]{0,200}$/;
+
+/** One listed value as JSON, just as `writtenFields` would have it; undefined where that leaves it out. */
+export function quotedValue(name: LogFieldName, value: LogValue): string | undefined {
+  if (typeof value === 'string' && name !== 'route' && plain.test(value)) return `"${value}"`;
+  return JSON.stringify(cleaned(name, value));
+}

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { defineErrors, FixedClock } from '#infra/kernel';
 import { createLog, type LogEntry } from './log.js';
 import { runWithLogFields } from './log-context.js';
@@ -90,6 +91,37 @@ describe('a log line', () => {
     });
     log.info('a.b');
     expect(lines[1]).not.toContain('r-2');
+  });
+});
+
+describe('a prepared line', () => {
+  const value = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 250 }),
+    fc.double(),
+    fc.boolean(),
+    fc.constant(undefined),
+  );
+
+  it('is the line that the same fields give otherwise', () => {
+    const { log, lines } = listen();
+    const names = ['requestId', 'status', 'durationMs', 'code', 'route'] as const;
+    const fields = fc.record({ requestId: value, status: value, durationMs: value, code: value, route: value });
+    fc.assert(
+      fc.property(value, value, fields, (method, hint, varying) => {
+        lines.length = 0;
+        const worker = log.child({ worker: 3 });
+        worker.info('request.done', { method, hint, ...varying });
+        worker.prepared('request.done', { method, hint }, names)(varying);
+        expect(JSON.parse(lines[1]!)).toEqual(JSON.parse(lines[0]!));
+        expect(lines[1]).toMatch(/^\{[^\n]*\}\n$/);
+      }),
+    );
+  });
+
+  it('below the level is not written', () => {
+    const { log, lines } = listen('warn');
+    log.prepared('request.done', {}, ['status'])({ status: 200 });
+    expect(lines).toEqual([]);
   });
 });
 

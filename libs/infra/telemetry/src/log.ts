@@ -1,8 +1,9 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { type Clock, systemClock, toDate } from '#infra/kernel';
+import { GatheredLines } from './gathered-lines.js';
 import { currentLogFields } from './log-context.js';
 import { errorFields } from './log-error.js';
-import { type LogFields, oneLine, writtenFields } from './log-fields.js';
+import { type LogFieldName, type LogFields, oneLine, quotedValue, writtenFields, writtenName } from './log-fields.js';
 import type { ProcessIdentity, TelemetryConfig } from './telemetry.config.js';
 
 /** What happened, as `noun.what`: `request.done`, `redis.state_changed`. Fixed text, never built from input. */
@@ -11,12 +12,23 @@ export type EventName = `${string}.${string}`;
 /** `error` may be anything that was thrown; see `errorFields` for what of it is written. */
 export type LogEntry = LogFields & { readonly error?: unknown };
 
+interface LogParts {
+  readonly sink: Logger;
+  /** Where the sink writes. */
+  readonly to: DestinationStream;
+  readonly timestamp: () => string;
+}
+
 /** One JSON line per event on stdout, with allow-listed fields only. */
 export class Log {
+  private readonly sink: Logger;
+
   constructor(
-    private readonly sink: Logger,
+    private readonly parts: LogParts,
     private readonly bound: LogFields = {},
-  ) {}
+  ) {
+    this.sink = parts.sink;
+  }
 
   debug(event: EventName, fields?: LogEntry): void {
     this.write('debug', event, fields);
@@ -36,7 +48,30 @@ export class Log {
 
   /** A log whose lines all carry `fields`. */
   child(fields: LogFields): Log {
-    return new Log(this.sink, { ...this.bound, ...fields });
+    return new Log(this.parts, { ...this.bound, ...fields });
+  }
+
+  /**
+   * For a line that every request writes: what never changes is put into text once. It carries `fixed` and what is given
+   * of `names`, and no fields of its surroundings.
+   */
+  prepared<Name extends LogFieldName>(event: EventName, fixed: LogFields, names: readonly Name[]) {
+    const { to, timestamp } = this.parts;
+    const constant = { ...this.sink.bindings(), ...writtenFields({ ...this.bound, ...fixed }) };
+    const head = '{"log.level":"info"';
+    const middle = `,${JSON.stringify(constant).slice(1, -1)}`;
+    const keys = names.map((name) => [name, `,${JSON.stringify(writtenName(name))}:`] as const);
+    const tail = `,"message":${JSON.stringify(oneLine(event))}}\n`;
+    return (fields: Pick<LogFields, Name>): void => {
+      if (!this.sink.isLevelEnabled('info')) return;
+      let line = head + timestamp() + middle;
+      for (const [name, key] of keys) {
+        const value = fields[name];
+        const text = value === undefined ? undefined : quotedValue(name, value);
+        if (text !== undefined) line += key + text;
+      }
+      to.write(line + tail);
+    };
   }
 
   /** Resolves when everything written so far has reached the destination. */
@@ -59,15 +94,6 @@ export class Log {
 /** A pipe or a terminal cannot be told to write to disk; by then it has what was written. */
 const hasNoDisk = (error: Error): boolean => (error as NodeJS.ErrnoException).code === 'EINVAL';
 
-/** Lines leave together: a write for each would cost a request as much as its routing. */
-const gatheredBytes = 4_096;
-/** What a process that is killed can lose; one that ends or crashes loses nothing. */
-const gatheredMs = 100;
-
-function gathered(): DestinationStream {
-  return destination({ dest: 1, sync: false, minLength: gatheredBytes, periodicFlush: gatheredMs });
-}
-
 interface LogOptions extends Partial<ProcessIdentity> {
   readonly app: string;
   readonly clock?: Clock;
@@ -76,16 +102,31 @@ interface LogOptions extends Partial<ProcessIdentity> {
 }
 
 export function createLog(config: Pick<TelemetryConfig, 'level' | 'service'>, options: LogOptions): Log {
-  const { app, version, clock = systemClock, to = gathered() } = options;
+  const { app, version, clock = systemClock, to = new GatheredLines() } = options;
+  const timestamp = instantText(clock);
   const sink = pino(
     {
       level: config.level,
       messageKey: 'message',
       base: { 'service.name': config.service, 'process.pid': process.pid },
-      timestamp: () => `,"@timestamp":"${toDate(clock.now()).toISOString()}"`,
+      timestamp,
       formatters: { level: (label) => ({ 'log.level': label }) },
     },
     to,
   );
-  return new Log(sink, { app, version });
+  return new Log({ sink, to, timestamp }, { app, version });
+}
+
+/** The member of a line; many lines share a millisecond. */
+function instantText(clock: Clock): () => string {
+  let at = Number.NaN;
+  let text = '';
+  return () => {
+    const now = clock.now();
+    if (now !== at) {
+      at = now;
+      text = `,"@timestamp":"${toDate(now).toISOString()}"`;
+    }
+    return text;
+  };
 }

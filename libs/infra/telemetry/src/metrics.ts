@@ -1,28 +1,31 @@
+import { collectDefaultMetrics, Gauge as PromGauge, Registry } from 'prom-client';
 import {
-  collectDefaultMetrics,
-  Counter as PromCounter,
-  Gauge as PromGauge,
-  Histogram as PromHistogram,
-  Registry,
-} from 'prom-client';
+  type CounterSeries,
+  Distribution,
+  exposed,
+  type GaugeSeries,
+  type HistogramSeries,
+  type Labels,
+  Scalar,
+} from './instruments.js';
 import type { Log } from './log.js';
 import { type Across, type MetricsSnapshot, textOf } from './metrics-snapshot.js';
 import { SeriesBudget } from './series-budget.js';
 import type { ProcessIdentity, TelemetryConfig } from './telemetry.config.js';
 
-/** Values of every label of a metric; only from closed sets: route templates, roles, shards, never a tenant or a person. */
-export type Labels<Name extends string> = Readonly<Record<Name, string>>;
-
 export interface Counter<Name extends string> {
   inc(labels: Labels<Name>, by?: number): void;
+  of(labels: Labels<Name>): CounterSeries;
 }
 export interface Gauge<Name extends string> {
   set(labels: Labels<Name>, value: number): void;
   inc(labels: Labels<Name>, by?: number): void;
   dec(labels: Labels<Name>, by?: number): void;
+  of(labels: Labels<Name>): GaugeSeries;
 }
 export interface Histogram<Name extends string> {
   observe(labels: Labels<Name>, value: number): void;
+  of(labels: Labels<Name>): HistogramSeries;
 }
 /** One reading of a gauge that is measured when Prometheus asks. */
 export interface Reading<Name extends string> {
@@ -82,9 +85,8 @@ export class Metrics {
     labelNames: readonly Name[] = [],
   ): Counter<Name> {
     return this.once(name, 'counter', () => {
-      const metric = new PromCounter({ name, help, labelNames, registers: [this.registry] });
-      const series = this.budget.series(name, labelNames, 1, (values) => metric.labels(...values));
-      return { inc: (labels, by) => series(labels)?.inc(by) } satisfies Counter<Name>;
+      const of = this.scalars({ name, help, type: 'counter' }, labelNames);
+      return { of, inc: (labels, by) => of(labels).inc(by) } satisfies Counter<Name>;
     });
   }
 
@@ -96,12 +98,12 @@ export class Metrics {
     across: Across = 'sum',
   ): Gauge<Name> {
     return this.once(name, 'gauge', () => {
-      const metric = new PromGauge({ name, help, labelNames, aggregator: across, registers: [this.registry] });
-      const series = this.budget.series(name, labelNames, 1, (values) => metric.labels(...values));
+      const of = this.scalars({ name, help, type: 'gauge', across }, labelNames);
       return {
-        set: (labels, value) => series(labels)?.set(value),
-        inc: (labels, by) => series(labels)?.inc(by),
-        dec: (labels, by) => series(labels)?.dec(by),
+        of,
+        set: (labels, value) => of(labels).set(value),
+        inc: (labels, by) => of(labels).inc(by),
+        dec: (labels, by) => of(labels).dec(by),
       } satisfies Gauge<Name>;
     });
   }
@@ -113,10 +115,20 @@ export class Metrics {
     buckets: readonly number[] = durationBucketsS,
   ): Histogram<Name> {
     return this.once(name, 'histogram', () => {
-      const metric = new PromHistogram({ name, help, labelNames, buckets: [...buckets], registers: [this.registry] });
+      const known: Made<Distribution>[] = [];
       const sizeOfOne = buckets.length + 3;
-      const series = this.budget.series(name, labelNames, sizeOfOne, (values) => metric.labels(...values));
-      return { observe: (labels, value) => series(labels)?.observe(value) } satisfies Histogram<Name>;
+      const make = keeping(known, () => new Distribution(buckets));
+      const of = this.budget.series<Distribution, HistogramSeries>(name, labelNames, {
+        size: sizeOfOne,
+        make,
+        refused: nowhere,
+      });
+      this.registry.registerMetric(
+        exposed({ name, help, type: 'histogram' }, () =>
+          known.flatMap(({ labels, series }) => series.read(name, labels)),
+        ),
+      );
+      return { of, observe: (labels, value) => of(labels).observe(value) } satisfies Histogram<Name>;
     });
   }
 
@@ -160,6 +172,21 @@ export class Metrics {
     this.gather = gather;
   }
 
+  private scalars(description: Parameters<typeof exposed>[0], labelNames: readonly string[]) {
+    const known: Made<Scalar>[] = [];
+    const make = keeping(known, () => new Scalar());
+    const of = this.budget.series<Scalar, GaugeSeries>(description.name, labelNames, {
+      size: 1,
+      make,
+      refused: nowhere,
+    });
+    if (labelNames.length === 0) of({});
+    this.registry.registerMetric(
+      exposed(description, () => known.map(({ labels, series }) => ({ labels, value: series.value }))),
+    );
+    return of;
+  }
+
   private once<Instrument>(name: string, shape: Shape, make: () => Instrument): Instrument {
     const existing = this.registered.get(name);
     if (existing && existing.shape !== shape) throw new Error(`metric ${name} is already a ${existing.shape}`);
@@ -170,5 +197,20 @@ export class Metrics {
   }
 }
 
-const nothing = () => undefined;
-const silent: unknown = { inc: nothing, dec: nothing, set: nothing, observe: nothing };
+interface Made<Series> {
+  readonly labels: Labels<string>;
+  readonly series: Series;
+}
+
+function keeping<Series>(known: Made<Series>[], make: () => Series) {
+  return (labels: Labels<string>): Series => {
+    const series = make();
+    known.push({ labels, series });
+    return series;
+  };
+}
+
+const nothing = (_: unknown): void => undefined;
+/** Takes what has no place. */
+const nowhere: GaugeSeries & HistogramSeries = { inc: nothing, dec: nothing, set: nothing, observe: nothing };
+const silent: unknown = { ...nowhere, of: () => nowhere };

@@ -2,6 +2,12 @@ type Labels = Readonly<Record<string, string>>;
 
 const maxLabelLength = 120;
 
+interface Making<Series, Other> {
+  readonly size: number;
+  readonly make: (labels: Labels) => Series;
+  readonly refused: Other;
+}
+
 /**
  * Bounds how many time series this process holds, since each costs memory here and in Prometheus and an 8 MB registry
  * stops the event loop for a second. A label set that no longer fits is dropped; the first refusal is reported.
@@ -15,24 +21,24 @@ export class SeriesBudget {
     private readonly onFirstRefusal: (metric: string) => void,
   ) {}
 
-  /** Finds or makes the series of a label set; undefined where it does not fit. `size` is what one costs. */
-  series<Series>(
+  /** Finds or makes the series of a label set; `refused` where it does not fit. `size` is what one costs. */
+  series<Series extends Other, Other>(
     metric: string,
     labelNames: readonly string[],
-    size: number,
-    make: (labelValues: readonly string[]) => Series,
-  ): (labels: Labels) => Series | undefined {
+    { size, make, refused }: Making<Series, Other>,
+  ): (labels: Labels) => Series | Other {
     const known = new Map<string, Series>();
     return (labels) => {
       let key = '';
       for (const name of labelNames) key += `${labels[name] ?? ''}\u0000`;
       const existing = known.get(key);
       if (existing !== undefined) return existing;
-      const values = labelNames.map((name) => String(labels[name] ?? '').slice(0, maxLabelLength));
-      const shortened = values.map((value) => `${value}\u0000`).join('');
+      const values = labelNames.map((name) => [name, String(labels[name] ?? '').slice(0, maxLabelLength)] as const);
+      const shortened = values.map(([, value]) => `${value}\u0000`).join('');
       const same = known.get(shortened);
-      if (same !== undefined || !this.take(metric, size)) return same;
-      const made = make(values);
+      if (same !== undefined) return same;
+      if (!this.take(metric, size)) return refused;
+      const made = make(Object.fromEntries(values));
       known.set(shortened, made);
       return made;
     };
