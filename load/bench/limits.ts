@@ -46,7 +46,7 @@ async function bench(): Promise<Outcome> {
   }
 }
 
-type Check = () => Promise<unknown>;
+type Check = () => unknown;
 
 async function measure(url: string): Promise<Outcome> {
   const exact = await open(url, { ...plenty, RATE_LIMIT_LEASES: 'false' });

@@ -11,12 +11,14 @@ const header = 'x-consistency-token';
 
 /** Takes along what the caller has seen written elsewhere. A token that says nothing costs the caller a replica, no more. */
 export function carryConsistency(tokens: TokenIssuer) {
-  return async (request: FastifyRequest): Promise<void> => {
+  return (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
     const { ctx } = request;
-    if (ctx.tenant === null) return;
-    const token = request.headers[header];
-    const seen = token === undefined ? null : tokens.read(ctx.tenant.id, String(token));
-    request.ctx = { ...ctx, consistency: { seen, written: null } };
+    if (ctx.tenant !== null) {
+      const token = request.headers[header];
+      const seen = token === undefined ? null : tokens.read(ctx.tenant.id, String(token));
+      request.ctx = { ...ctx, consistency: { seen, written: null } };
+    }
+    done();
   };
 }
 

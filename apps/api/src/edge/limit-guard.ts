@@ -1,26 +1,35 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Context } from '#infra/kernel';
-import { type LimitCost, limitExceeded, limitSubjectOf, rateLimitHeaders } from '#infra/throttling';
+import { type LimitCost, type LimitResult, limitExceeded, limitSubjectOf, rateLimitHeaders } from '#infra/throttling';
 import type { AccessRule } from './access.js';
 import { leave } from './admission.js';
-import type { EdgeParts } from './ports.js';
+import type { DenialRecorder, EdgeParts } from './ports.js';
 
 type Parts = Pick<EdgeParts, 'limits' | 'audit'>;
 type CountedRule = Pick<AccessRule, 'limit' | 'receives' | 'bodyLimitBytes'>;
 
-/** Counts one call, tells the caller how much is left, and refuses what is too much. A block is recorded when it begins. */
-export async function countAgainstLimits(
+/**
+ * Counts one call, tells the caller how much is left, and refuses what is too much. A block is recorded when it begins.
+ * Nothing to wait for where this process may answer by itself.
+ */
+export function countAgainstLimits(
   { limits, audit }: Parts,
   rule: CountedRule,
   ctx: Context,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<void> {
-  if (rule.limit === 'unlimited') return;
-  const result = await limits.consume([rule.limit], limitSubjectOf(ctx), costOf(rule, request));
-  reply.headers(rateLimitHeaders(result) as Record<string, string>);
-  if (result.allowed) return;
+): Promise<void> | undefined {
+  if (rule.limit === 'unlimited') return undefined;
+  const counted = limits.consume([rule.limit], limitSubjectOf(ctx), costOf(rule, request));
+  const judge = (result: LimitResult): Promise<void> | undefined => {
+    reply.headers(rateLimitHeaders(result) as Record<string, string>);
+    return result.allowed ? undefined : refuse(audit, ctx, result);
+  };
+  return counted instanceof Promise ? counted.then(judge) : judge(counted);
+}
+
+async function refuse(audit: DenialRecorder, ctx: Context, result: LimitResult): Promise<never> {
   if (result.blockedNow) await audit.recordDenied(ctx, 'limit.block');
   throw limitExceeded(result);
 }

@@ -7,7 +7,14 @@ import type { TokenIssuer } from './consistency.js';
 
 /** identity's `Sessions`. */
 export interface Authenticator {
-  authenticate(token: string): Promise<{ readonly tenant: Tenant; readonly actor: UserActor }>;
+  authenticate(token: string): Promise<Party>;
+  /** Who is known without asking anybody; everybody else is authenticated. */
+  known?(token: string): Party | undefined;
+}
+/** Who asks, and for whom. */
+export interface Party {
+  readonly tenant: Tenant;
+  readonly actor: UserActor;
 }
 
 /** audit's `Audit`. */
@@ -45,7 +52,11 @@ export interface EdgeParts {
 
 /** throttling's `Limits`. */
 export interface RateLimiter {
-  consume(classes: readonly LimitClassName[], subject: LimitSubject, cost?: LimitCost): Promise<LimitResult>;
+  consume(
+    classes: readonly LimitClassName[],
+    subject: LimitSubject,
+    cost?: LimitCost,
+  ): LimitResult | Promise<LimitResult>;
   /** Counts a failed attempt to get in; for how many ms its answer is held back. */
   failed?(subject: LimitSubject): Promise<number>;
 }

@@ -9,6 +9,7 @@ import { bodyDeadline } from './body-deadline.js';
 import { carryConsistency, tellConsistency } from './consistency.js';
 import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
+import { answerUnchanged } from './http-cache.js';
 import { readIdempotencyKey, tellReplay } from './idempotency.js';
 import { answerKnown } from './known.js';
 import { slowDownFailures } from './limit-guard.js';
@@ -39,6 +40,8 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (access.known !== undefined) options.preSerialization = [...hooks(options.preSerialization), answerKnown];
   if (isSecret(access, options.url)) options.compress = false;
   if (access.idempotency !== undefined) planIdempotency(parts, options, access);
+  if (bodyless.has(String(options.method)))
+    options.onSend = [answerUnchanged(access, parts.config.publicMaxAgeS), ...hooks(options.onSend)];
   if (access.permission !== 'public') planConsistency(parts, options);
   if (access.limit === 'auth') options.onSend = [...hooks(options.onSend), slowDownFailures(parts)];
 }

@@ -72,6 +72,12 @@ export class AccessTokens {
     return verified;
   }
 
+  /** The claims of a token that has passed before and is still good. */
+  known(token: string): AccessClaims | undefined {
+    const claims = this.#verified.get(tokenDigest(token));
+    return claims === undefined || hasExpired(claims, this.clock.now()) ? undefined : claims;
+  }
+
   #stillGood(digest: string, claims: AccessClaims) {
     if (!hasExpired(claims, this.clock.now())) return { claims };
     this.#verified.delete(digest);

@@ -7,7 +7,8 @@ import {
   type UserActor,
   type UserId,
 } from '#infra/kernel';
-import type { WriteContext } from '#infra/sharding';
+import type { TenantEntry, WriteContext } from '#infra/sharding';
+import type { AccessClaims } from './access-token.js';
 import { fail } from './identity.errors.js';
 import type { RefreshResult } from './identity.metrics.js';
 import type { IdentityParts } from './identity.parts.js';
@@ -15,6 +16,7 @@ import { type Credentials, type Grant, Login, type LoginGrant } from './login.js
 import { judgeRefresh, readRefreshToken, refreshDigest, successorOf, writeRefreshToken } from './refresh-token.js';
 import { isAlive, isUseNews, type Session, type SessionEnd } from './session.js';
 import { type EndedSession, type RefreshState, SessionsRepository } from './sessions.repository.js';
+import type { Standing } from './standings.js';
 import { inTenant, tenantById } from './tenancy.js';
 import { UsersRepository } from './users.repository.js';
 
@@ -46,21 +48,39 @@ export class Sessions {
    * stand, and what the user may do, is never older than a second.
    */
   async authenticate(bearer: string): Promise<Authenticated> {
-    const { tokens, sharding, standings, metrics, clock } = this.parts;
+    const { tokens, sharding, standings, metrics } = this.parts;
     const verified = tokens.verify(bearer);
     if ('fault' in verified) {
       metrics.refusedToken(verified.fault);
       throw fail('token.invalid', { internal: `access token refused: ${verified.fault}` });
     }
-    const { tid, sid, sub, pv } = verified.claims;
+    const { tid, sid, pv } = verified.claims;
     const entry = await tenantById(sharding, tid);
     if (entry === null) throw fail('session.ended', { internal: 'the tenant of this session is gone' });
     if (entry.state === 'suspended') throw fail('tenant.suspended');
-    const tenant: Tenant = { id: entry.id, plan: entry.plan };
-    const standing = await standings.of(tenant, sid, pv);
-    const stands = standing?.status === 'active' && standing.session.userId === sub;
-    if (!stands || !isAlive(standing.session, clock.now())) throw fail('session.ended');
-    return { tenant, actor: { kind: 'user', id: sub, sessionId: sid, permissions: standing.permissions } };
+    const standing = await standings.of({ id: entry.id, plan: entry.plan }, sid, pv);
+    return this.#judged(verified.claims, entry, standing) ?? raise(fail('session.ended'));
+  }
+
+  /** As `authenticate`, for whoever this process has just seen; everybody else is undefined, which refuses nobody. */
+  known(bearer: string): Authenticated | undefined {
+    const { tokens, sharding, standings } = this.parts;
+    const claims = tokens.known(bearer);
+    if (claims === undefined) return undefined;
+    const entry = sharding.tenants.known(claims.tid);
+    if (entry === undefined || entry.state === 'suspended') return undefined;
+    return this.#judged(claims, entry, standings.known(entry.id, claims.sid, claims.pv));
+  }
+
+  #judged(
+    { sub, sid }: AccessClaims,
+    { id, plan }: TenantEntry,
+    standing: Standing | null | undefined,
+  ): Authenticated | undefined {
+    if (standing?.status !== 'active' || standing.session.userId !== sub) return undefined;
+    if (!isAlive(standing.session, this.parts.clock.now())) return undefined;
+    const actor: UserActor = { kind: 'user', id: sub, sessionId: sid, permissions: standing.permissions };
+    return { tenant: { id, plan }, actor };
   }
 
   /** A new pair of tokens. Throws refresh_token.invalid, refresh_token.reused or session.ended. */
@@ -189,6 +209,10 @@ export class Sessions {
     if (result === 'theft') return fail('refresh_token.reused');
     return result === 'ended' ? fail('session.ended') : fail('refresh_token.invalid');
   }
+}
+
+function raise(error: Error): never {
+  throw error;
 }
 
 function userOf({ actor }: Context): UserActor {

@@ -19,6 +19,8 @@ interface Entry {
   /** Before the load began: what was committed later may be missing. */
   readonly asOf: Instant;
   readonly standing: Promise<Standing | null>;
+  /** Once it is there. */
+  found?: Standing | null;
 }
 
 /** Standings of sessions, kept for a second from the start of their load; many who ask at once share one load. */
@@ -32,10 +34,16 @@ export class Standings {
 
   /** Null for a session that does not exist. `permissionVersion`: the least that the answer must know of. */
   async of(tenant: Tenant, sessionId: SessionId, permissionVersion: number): Promise<Standing | null> {
-    const known = this.#fresh(tenant.id, sessionId);
+    const known = this.#fresh(tenant.id, sessionId)?.standing;
     const standing = await (known ?? this.#reload(tenant, sessionId));
     const isOld = known !== undefined && (standing?.permissionVersion ?? 0) < permissionVersion;
     return isOld ? this.#reload(tenant, sessionId) : standing;
+  }
+
+  /** As `of`, where nothing needs to be waited for; null and undefined say that only `of` can tell. */
+  known(tenantId: TenantId, sessionId: SessionId, permissionVersion: number): Standing | null | undefined {
+    const found = this.#fresh(tenantId, sessionId)?.found;
+    return (found?.permissionVersion ?? 0) < permissionVersion ? undefined : found;
   }
 
   /** The next question is answered from the database: for the process in which the session was ended. */
@@ -43,21 +51,26 @@ export class Standings {
     this.#entries.delete(keyOf(tenantId, sessionId));
   }
 
-  #fresh(tenantId: TenantId, sessionId: SessionId): Promise<Standing | null> | undefined {
+  #fresh(tenantId: TenantId, sessionId: SessionId): Entry | undefined {
     const entry = this.#entries.get(keyOf(tenantId, sessionId));
     const ageMs = entry === undefined ? -1 : this.clock.now() - entry.asOf;
-    return ageMs >= 0 && ageMs < stalenessMs ? entry?.standing : undefined;
+    return ageMs >= 0 && ageMs < stalenessMs ? entry : undefined;
   }
 
   #reload(tenant: Tenant, sessionId: SessionId): Promise<Standing | null> {
     const key = keyOf(tenant.id, sessionId);
     const asOf = this.clock.now();
     const standing = this.load(tenant, sessionId);
-    const entry = { asOf, standing };
+    const entry: Entry = { asOf, standing };
     this.#entries.set(key, entry);
-    standing.catch(() => {
-      if (this.#entries.peek(key) === entry) this.#entries.delete(key);
-    });
+    standing.then(
+      (found) => {
+        entry.found = found;
+      },
+      () => {
+        if (this.#entries.peek(key) === entry) this.#entries.delete(key);
+      },
+    );
     return standing;
   }
 }

@@ -111,6 +111,11 @@ export class Tenants {
     return this.#byId.get(id) ?? this.reload(id);
   }
 
+  /** The entry where it is in memory. */
+  known(id: TenantId): TenantEntry | undefined {
+    return this.#byId.get(id);
+  }
+
   reload(id: TenantId): Promise<TenantEntry> {
     return this.#load(`select ${columns} from tenant where id = $1`, id);
   }

@@ -21,6 +21,10 @@ export class Denials {
 
   constructor(private readonly clock: Clock) {}
 
+  get isEmpty(): boolean {
+    return this.byKey.size === 0;
+  }
+
   note({ charges, abuse }: ChargeGroup, { states, blockedMs = 0 }: GroupAnswer): void {
     const now = this.clock.now();
     if (blockedMs > 0 && abuse !== undefined)
@@ -33,7 +37,7 @@ export class Denials {
 
   /** The answer that Redis would give, where it is known. */
   find({ charges, abuse }: ChargeGroup): GroupAnswer | undefined {
-    if (this.byKey.size === 0) return undefined;
+    if (this.isEmpty) return undefined;
     const now = this.clock.now();
     const block = abuse === undefined ? undefined : this.byKey.get(abuse);
     const isBlocked = block !== undefined && block.until > now;

@@ -13,7 +13,18 @@ export interface RateLimitHeaders {
 
 const seconds = (ms: number): number => Math.ceil(ms / 1_000);
 
-const policyItem = ({ name, limit, windowMs }: LimitState): string =>
+/** What a policy says of itself never changes, and there are few. */
+const policyItems = new Map<string, string>();
+const policyItemsMax = 1_000;
+function policyItem(state: LimitState): string {
+  const key = `${state.name} ${state.limit} ${state.windowMs}`;
+  const known = policyItems.get(key);
+  if (known !== undefined) return known;
+  const item = newPolicyItem(state);
+  if (policyItems.size < policyItemsMax) policyItems.set(key, item);
+  return item;
+}
+const newPolicyItem = ({ name, limit, windowMs }: LimitState): string =>
   `"${name}";q=${limit};w=${seconds(windowMs)}${bytesOnly.has(name) ? ';qu="content-bytes"' : ''}`;
 const stateItem = ({ name, remaining, resetMs }: LimitState): string =>
   `"${name}";r=${remaining};t=${seconds(resetMs)}`;

@@ -4,13 +4,13 @@ import type { GroupAnswer } from './local-windows.js';
 import type { RuleState } from './rule.js';
 
 const leaseMs = 1_000;
-const leaseMax = 10;
+const leaseMax = 1_000;
 const leaseShare = 0.01;
 /** No more leases once so little of a limit is left: its last fifth is counted at every call. */
 const leaseAbove = 0.2;
 const maxLeases = 50_000;
 
-/** Calls that one process may let through before it tells: a hundredth of the limit, at most ten. */
+/** Calls that one process may let through before it tells: a hundredth of the limit, at most a thousand. */
 export const leaseOf = (limit: number): number => Math.min(leaseMax, Math.floor(limit * leaseShare));
 
 interface Lease {

@@ -1,7 +1,7 @@
 import type { BeforeApplicationShutdown } from '@nestjs/common';
 import { type Clock, type Context, systemClock } from '#infra/kernel';
 import type { RedisConnections } from '#infra/redis';
-import type { Log, Metrics } from '#infra/telemetry';
+import type { CounterSeries, Log, Metrics } from '#infra/telemetry';
 import { addressSubject } from './address.js';
 import { Blocks } from './blocks.js';
 import { type ChargeGroup, Charges, type LimitCost, type LimitSubject } from './charges.js';
@@ -47,6 +47,7 @@ export interface LimitsParts {
   readonly networks?: HomeNetworks;
 }
 
+const oneRequest: LimitCost = {};
 const everything: LimitResult = { allowed: true, retryAfterMs: 0, policies: [] };
 const abusePolicy = { name: 'abuse', limit: 10, windowMs: 900_000, remaining: 0, exceeded: true } as const;
 
@@ -70,6 +71,7 @@ export class Limits implements BeforeApplicationShutdown {
   private readonly enabled: boolean;
   private readonly older: boolean;
   private readonly decisions;
+  private readonly decisionsOf = new Map<string, Readonly<Record<'allowed' | 'refused', CounterSeries>>>();
   private readonly blocked;
 
   constructor({ config, redis, log, metrics, networks, clock = systemClock }: LimitsParts) {
@@ -91,20 +93,60 @@ export class Limits implements BeforeApplicationShutdown {
     if (!config.enabled) log.warn('limits.disabled', { hint: 'ENABLE_RATE_LIMITING is false: nobody is ever refused' });
   }
 
-  /** Counts one call of these classes. A refused call is not counted against the policies of its group. */
-  async consume(classes: readonly LimitClassName[], subject: LimitSubject, cost: LimitCost = {}): Promise<LimitResult> {
+  /**
+   * Counts one call of these classes. A refused call is not counted against the policies of its group. There is nothing to
+   * wait for where a lease or a known denial answers.
+   */
+  consume(
+    classes: readonly LimitClassName[],
+    subject: LimitSubject,
+    cost: LimitCost = oneRequest,
+  ): LimitResult | Promise<LimitResult> {
     if (!this.enabled) return everything;
     const home = this.networks?.isHome(subject) ?? false;
-    const atHome = typeof home === 'boolean' ? home : await home;
-    const groups = this.charges.of(classes, atHome ? { ...subject, atHome } : subject, cost);
+    if (typeof home === 'boolean') return this.count(classes, home ? { ...subject, atHome: true } : subject, cost);
+    return home.then((atHome) => this.count(classes, atHome ? { ...subject, atHome } : subject, cost));
+  }
+
+  private count(
+    classes: readonly LimitClassName[],
+    subject: LimitSubject,
+    cost: LimitCost,
+  ): LimitResult | Promise<LimitResult> {
+    const isOne = cost.requests === undefined && cost.bytes === undefined;
+    const groups = isOne ? this.charges.ofOne(classes, subject) : this.charges.of(classes, subject, cost);
+    const answers = this.denied(groups) ?? this.ask(groups);
+    return answers instanceof Promise
+      ? answers.then((all) => this.tell(classes, groups, all))
+      : this.tell(classes, groups, answers);
+  }
+
+  /** Who is known to be refused costs nobody else anything. */
+  private denied(groups: readonly ChargeGroup[]): readonly (GroupAnswer | undefined)[] | undefined {
+    if (this.windows.deniesNobody) return undefined;
     const denied = groups.map((group) => this.windows.denied(group));
-    // Who is known to be refused costs nobody else anything.
-    const isDenied = denied.some((answer) => answer !== undefined);
-    const answers = isDenied ? denied : await this.ask(groups);
+    return denied.some((answer) => answer !== undefined) ? denied : undefined;
+  }
+
+  private tell(
+    classes: readonly LimitClassName[],
+    groups: readonly ChargeGroup[],
+    answers: readonly (GroupAnswer | undefined)[],
+  ): LimitResult {
     const result = resultOf(groups, answers);
-    this.decisions.inc({ class: classes.join('+'), outcome: result.allowed ? 'allowed' : 'refused' });
+    this.noteDecision(classes, result.allowed);
     if (result.blockedNow) this.noteBlocks(groups, answers);
     return this.older ? { ...result, older: true } : result;
+  }
+
+  private noteDecision(classes: readonly LimitClassName[], allowed: boolean): void {
+    const name = classes.length === 1 ? (classes[0] ?? '') : classes.join('+');
+    const series = this.decisionsOf.get(name) ?? {
+      allowed: this.decisions.of({ class: name, outcome: 'allowed' }),
+      refused: this.decisions.of({ class: name, outcome: 'refused' }),
+    };
+    this.decisionsOf.set(name, series);
+    (allowed ? series.allowed : series.refused).inc();
   }
 
   /**
@@ -131,8 +173,14 @@ export class Limits implements BeforeApplicationShutdown {
   }
 
   private ask(groups: readonly ChargeGroup[]): readonly GroupAnswer[] | Promise<readonly GroupAnswer[]> {
-    const leased = groups.map((group) => this.windows.leased(group));
-    if (leased.every((answer) => answer !== undefined)) return leased;
+    const leased: (GroupAnswer | undefined)[] = [];
+    let wait = false;
+    for (const group of groups) {
+      const answer = this.windows.leased(group);
+      wait ||= answer === undefined;
+      leased.push(answer);
+    }
+    if (!wait) return leased as readonly GroupAnswer[];
     return Promise.all(groups.map((group, n) => leased[n] ?? this.windows.consume(group)));
   }
 
@@ -147,12 +195,14 @@ export class Limits implements BeforeApplicationShutdown {
 }
 
 function resultOf(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer | undefined)[]): LimitResult {
-  const policies = groups.flatMap((group, n) => statesOf(group, answers[n]));
+  const policies: LimitState[] = [];
   let retryAfterMs = 0;
   let blockedMs = 0;
   let blockedNow = false;
   let reduced = false;
-  for (const answer of answers) {
+  for (const [n, group] of groups.entries()) {
+    const answer = answers[n];
+    addStates(policies, group, answer);
     if (answer === undefined || answer.taken) continue;
     for (const { waitMs } of answer.states) retryAfterMs = Math.max(retryAfterMs, waitMs);
     blockedMs = Math.max(blockedMs, answer.blockedMs ?? 0);
@@ -160,19 +210,20 @@ function resultOf(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer
     reduced ||= answer.reduced ?? false;
   }
   if (blockedMs > 0) {
-    const abuse = { ...abusePolicy, resetMs: blockedMs };
-    return { allowed: false, retryAfterMs: blockedMs, policies: [...policies, abuse], reason: 'blocked', blockedNow };
+    policies.push({ ...abusePolicy, resetMs: blockedMs });
+    return { allowed: false, retryAfterMs: blockedMs, policies, reason: 'blocked', blockedNow };
   }
   if (retryAfterMs === 0) return { allowed: true, retryAfterMs, policies };
   return { allowed: false, retryAfterMs, policies, reason: reduced ? 'reduced' : 'exceeded' };
 }
 
 /** Of a group that was not asked, because another one refuses anyway, only the rules are known. */
-function statesOf({ charges }: ChargeGroup, answer: GroupAnswer | undefined): readonly LimitState[] {
-  return charges.map(({ name, rule: { limit, windowMs } }, n) => {
+function addStates(policies: LimitState[], { charges }: ChargeGroup, answer: GroupAnswer | undefined): void {
+  for (const [n, { name, rule }] of charges.entries()) {
+    const { limit, windowMs } = rule;
     const { remaining, resetMs, waitMs } = answer?.states[n] ?? { remaining: limit, resetMs: 0, waitMs: 0 };
-    return { name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0 };
-  });
+    policies.push({ name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0 });
+  }
 }
 
 /** Whom a Context counts for. */

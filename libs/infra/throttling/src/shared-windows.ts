@@ -54,6 +54,10 @@ export class SharedWindows {
     });
   }
 
+  get deniesNobody(): boolean {
+    return this.denials.isEmpty;
+  }
+
   /** What somebody is told again who was refused, without a round trip. */
   denied(group: ChargeGroup): GroupAnswer | undefined {
     const denied = this.denials.find(group);
