@@ -107,8 +107,8 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
 
   /**
    * The value of the key, loaded where no tier has it: once for all who ask this process meanwhile, and as a rule once for
-   * all processes. It comes back in its JSON form, or as the bytes of a Buffer, the first time too; every caller gets a
-   * value of its own. `undefined` is kept for 30 s.
+   * all processes. It comes back in its JSON form, frozen, or as the bytes of a Buffer, the first time too. `undefined` is
+   * kept for 30 s.
    */
   async getOrSet<T>(
     ctx: TenantContext,
@@ -129,7 +129,9 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     options: Options<T> = {},
   ): Promise<Answer<T>> {
     const asked: Asked<T> = { ...options, ctx, key: cacheKey(ctx, strategy, name), load };
-    const { packed, from, ageMs } = await this.#obtain(asked);
+    const kept = this.enabled ? this.#memory.get(asked.key.text, this.#bus.epoch) : undefined;
+    if (kept && covers(kept.origin, ctx)) return { ...this.#hit(asked, kept), value: this.#memory.valueOf(kept) as T };
+    const { packed, from, ageMs } = await this.#obtain(asked, kept);
     return { value: unpack<T>(packed), from, ageMs };
   }
 
@@ -195,26 +197,25 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     this.#bus.stop();
   }
 
-  async #obtain<T>(asked: Asked<T>): Promise<Obtained> {
+  /** `older`: what is in memory, and lies before a write that the asker has seen. */
+  async #obtain<T>(asked: Asked<T>, older: Kept | undefined): Promise<Obtained> {
     if (!this.enabled) return this.#loading.direct(asked);
-    const { key, ctx } = asked;
-    const kept = this.#memory.get(key.text, this.#bus.epoch);
-    if (kept && covers(kept.origin, ctx)) return this.#hit(asked, kept);
-    this.#counts.count(key.strategy, 'memory', kept ? 'older' : 'miss');
-    if (kept) this.#memory.drop(key.text);
+    const { key } = asked;
+    this.#counts.count(key.strategy, 'memory', older ? 'older' : 'miss');
+    if (older) this.#memory.drop(key.text);
     if (this.#counted(asked)) this.#accesses.noteMiss(key);
     const flight = this.#flights.get(key.text);
     return flight && this.#mayJoin(flight, asked) ? this.#join(flight, asked) : this.#fly(asked);
   }
 
-  #hit<T>(asked: Asked<T>, { packed, origin, freshUntil, strategy }: Kept): Obtained {
+  #hit<T>(asked: Asked<T>, { packed, origin, freshUntil, strategy }: Kept): Omit<Obtained, 'packed'> {
     const { key } = asked;
     this.#counts.count(strategy, 'memory', 'hit');
     this.#counts.countTenant(key.tenantId, 'hits');
     if (this.#counted(asked)) this.#accesses.noteHit(key);
     const leftMs = freshUntil - this.parts.clock.now();
     this.#loading.renewWhereDue(asked, origin, packed, leftMs);
-    return { packed, from: 'memory', ageMs: Math.max(0, origin.ttlMs - leftMs) };
+    return { from: 'memory', ageMs: Math.max(0, origin.ttlMs - leftMs) };
   }
 
   /** What is loaded ahead is no sign that somebody wants it. */

@@ -3,6 +3,7 @@ import type { Clock, Instant } from '#infra/kernel';
 import type { Origin } from './entry.js';
 import { Forgettings } from './forgettings.js';
 import { tenantOf } from './key.js';
+import { isSharable, unpack } from './packing.js';
 import type { StrategyName } from './strategies.js';
 
 export interface MemoryBounds {
@@ -32,6 +33,8 @@ export interface Kept {
 
 interface Held extends Kept {
   mark: number;
+  /** What the bytes mean, from the first time that somebody asked. */
+  meaning: unknown;
 }
 
 /** What the map itself costs for one entry, roughly; two bytes for each character of a key come on top. */
@@ -73,6 +76,14 @@ export class Memory {
     return undefined;
   }
 
+  /** What was kept, frozen; small values are read out of their bytes once. */
+  valueOf(kept: Kept): unknown {
+    const held = kept as Held;
+    if (!isSharable(held.packed)) return unpack(held.packed);
+    held.meaning ??= unpack(held.packed);
+    return held.meaning;
+  }
+
   /** To be taken before a reading begins. */
   get mark(): number {
     return this.#forgettings.mark;
@@ -85,7 +96,7 @@ export class Memory {
 
   put(key: string, entry: Kept, ttlMs: number): void {
     if (ttlMs <= 0 || !this.#forgettings.intact([key, ...entry.scopes], entry.mark)) return;
-    const held = { ...entry, packed: ownCopy(entry.packed) };
+    const held: Held = { ...entry, packed: ownCopy(entry.packed), meaning: undefined };
     this.#held.set(key, held, { ttl: ttlMs });
     if (this.#held.peek(key) === held) this.#account(held, key, 1);
   }
@@ -128,5 +139,11 @@ function ownCopy(packed: Buffer): Buffer {
   return copy;
 }
 
+/** As an object, JSON takes about twice what its text does. */
+const meaningShare = 2;
+
 const costOf = ({ packed, scopes }: Held, key: string): number =>
-  packed.length + key.length * 2 + entryOverheadBytes + scopes.length * 100;
+  packed.length * (isSharable(packed) ? 1 + meaningShare : 1) +
+  key.length * 2 +
+  entryOverheadBytes +
+  scopes.length * 100;

@@ -2,6 +2,8 @@ const json = 0x6a;
 const bytes = 0x62;
 const nothing = 0x75;
 const head = 1;
+/** Larger values are not held twice, as bytes and as what they mean. */
+export const sharedMaxBytes = 16 * 1_024;
 
 /**
  * A value as bytes: a letter for its kind, then its JSON text, or the bytes of a Buffer as they are; a letter alone for
@@ -15,12 +17,21 @@ export function pack(value: unknown): Buffer {
   return Buffer.from(`j${text}`);
 }
 
-/** Each call makes a value of its own, so that no reader can change what another one gets. */
+/** A Buffer of the caller's own; whatever has a JSON form is frozen, because several callers may share it. */
 export function unpack<T>(packed: Buffer): T {
   if (isNothing(packed)) return undefined as T;
   if (packed[0] === bytes) return Buffer.from(packed.subarray(head)) as T;
-  if (packed[0] === json) return JSON.parse(packed.toString('utf8', head));
+  if (packed[0] === json) return frozen(JSON.parse(packed.toString('utf8', head))) as T;
   throw new TypeError('packed bytes begin with j, b or u');
+}
+
+/** Whether the value that `unpack` makes may be shared. */
+export const isSharable = (packed: Buffer): boolean => packed[0] === json && packed.length <= sharedMaxBytes;
+
+function frozen(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const part of Object.values(value)) frozen(part);
+  return Object.freeze(value);
 }
 
 /** Whether it says that there is none. */

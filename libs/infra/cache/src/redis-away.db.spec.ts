@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { newId, type TenantContext } from '#infra/kernel';
@@ -36,6 +37,39 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
+/** The way to Redis; while it is shut, who is on it is cut off and who comes is sent away. */
+async function gateTo(port: number) {
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const gate = createServer((socket) => {
+    const through = connect(port, '127.0.0.1');
+    for (const each of [socket, through]) {
+      sockets.add(each);
+      each.on('error', () => undefined).on('close', () => [socket, through].forEach((end) => void end.destroy()));
+    }
+    if (isOpen) socket.pipe(through).pipe(socket);
+    else socket.destroy();
+  });
+  await new Promise<void>((resolve) => gate.listen(0, '127.0.0.1', resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  return {
+    port: (gate.address() as AddressInfo).port,
+    shut: () => {
+      isOpen = false;
+      cut();
+    },
+    open: () => {
+      isOpen = true;
+    },
+    end: () => {
+      cut();
+      gate.close();
+    },
+  };
+}
 const name = () => `n:${newId()}`;
 const read = (strategy: 'general' | 'qrCodes', key: string, value: string) =>
   rig.cache.getOrSet(ctx, strategy, key, async () => value);
@@ -125,5 +159,32 @@ describe('the cache', () => {
     expect(await waitUntil(stored, 10_000)).toBe(true);
     await other.stop();
     expect(unhandled).toEqual([]);
+  }, 60_000);
+
+  it('drops no forgetting of a cut, however many there are: what is too much is forgotten with its whole tenant', async () => {
+    const gate = await gateTo(server().port);
+    const cut = await CacheRig.start(db, { env: { REDIS_URL: `redis://127.0.0.1:${gate.port}` }, impatient: true });
+    const other = await CacheRig.start(db, { env: { REDIS_URL: server().url }, impatient: true });
+    try {
+      expect(await Promise.all([cut.hears(), other.hears()])).toEqual([true, true]);
+      const [busy, calm] = [await db.newTenant(), ctx];
+      const key = name();
+      const elsewhere = (who: TenantContext, value: string) =>
+        other.cache.getOrSet(who, 'general', key, async () => value);
+      expect([await elsewhere(calm, 'old'), await elsewhere(busy, 'old')]).toEqual(['old', 'old']);
+      gate.shut();
+      expect(await waitUntil(() => cut.cache.stats(ctx).redis === 'away', 10_000)).toBe(true);
+      await cut.cache.forget(calm, 'general', key);
+      await cut.cache.forget(busy, 'general', key);
+      for (let n = 0; n < 10_500; n += 1) await cut.cache.forget(busy, 'general', `k:${n}`);
+      expect([await elsewhere(calm, 'new'), await elsewhere(busy, 'new')]).toEqual(['old', 'old']);
+      gate.open();
+      for (const who of [calm, busy])
+        expect(await waitUntil(async () => (await elsewhere(who, 'new')) === 'new', 15_000)).toBe(true);
+      expect(unhandled).toEqual([]);
+    } finally {
+      await Promise.all([cut.stop(), other.stop()]);
+      gate.end();
+    }
   }, 60_000);
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { RedisBreaker, RedisConnection, RedisConnections } from '#infra/redis';
 import { type CacheKey, claimKey, forgottenKey, isScope, lateKey, scopes } from './key.js';
+import { Owed } from './owed.js';
 import { forgetScript, readScript, releaseScript, storeScript } from './scripts.js';
 
 /** Longer than anything that is stored may have taken to load. */
@@ -10,8 +10,6 @@ const forgottenTtlMs = 60_000;
 export const versionTtlMs = 2 * 86_400_000;
 /** After this long somebody else may load what a process has claimed. */
 export const claimTtlMs = 5_000;
-/** Forgettings that Redis has not heard of yet, tried again with every beat. */
-const owedMax = 10_000;
 
 const commands = {
   readCacheEntry: { numberOfKeys: 6, lua: readScript },
@@ -50,7 +48,8 @@ export interface Storing {
  * back: it would have been loaded with an older clock than the version of what was removed.
  */
 export class RedisTier {
-  readonly #owed = new LRUCache<string, true>({ max: owedMax });
+  /** Tried again with every beat. */
+  readonly #owed = new Owed();
   readonly #prepared = new WeakSet<RedisConnection>();
   #settling = false;
 
@@ -64,7 +63,7 @@ export class RedisTier {
   /** Where nothing is to be had, the first who asks gets the claim to load it. */
   async read(key: CacheKey, wantsLate: boolean): Promise<Reading> {
     const connection = this.#usable();
-    if (connection === undefined || this.#owes(key)) return { kind: 'away' };
+    if (connection === undefined || this.#owed.concerns(key)) return { kind: 'away' };
     const prefix = scopes.tagPrefix(key.tenantId);
     const wanted = randomUUID();
     const words = [prefix, wantsLate ? '1' : '0', wanted, claimTtlMs];
@@ -80,7 +79,7 @@ export class RedisTier {
   /** False where something of it was forgotten since, or Redis cannot be reached. */
   async store(key: CacheKey, { clockUs, value, ttlMs, lateTtlMs, tags, claim }: Storing): Promise<boolean> {
     const connection = this.#usable();
-    if (connection === undefined || this.#owes(key)) return false;
+    if (connection === undefined || this.#owed.concerns(key)) return false;
     const prefix = scopes.tagPrefix(key.tenantId);
     const words = [clockUs, value, ttlMs, lateTtlMs, prefix, versionTtlMs, claim ?? '', ...tags];
     return (await this.#ask(connection, 'storeCacheEntry', [...keysOf(key), ...words])) === 1;
@@ -110,6 +109,7 @@ export class RedisTier {
    * leave before this returns.
    */
   async remove(scope: string): Promise<boolean> {
+    const { mark } = this.#owed;
     try {
       const connection = this.redis.get('cache');
       const forget = this.#script(connection, 'forgetCacheScope');
@@ -119,10 +119,10 @@ export class RedisTier {
           forget(forgottenKey(scope), forgottenTtlMs),
           connection.del(scope, lateKey(scope), claimKey(scope)),
         ]);
-      this.#owed.delete(scope);
+      this.#owed.done(scope, mark);
       return true;
     } catch {
-      this.#owed.set(scope, true);
+      this.#owed.add(scope);
       return false;
     }
   }
@@ -131,7 +131,7 @@ export class RedisTier {
   async settle(): Promise<void> {
     if (this.#settling || this.#owed.size === 0 || this.away) return;
     this.#settling = true;
-    for (const scope of [...this.#owed.keys()].reverse()) {
+    for (const scope of this.#owed.list()) {
       if (!(await this.remove(scope))) break;
       this.onRemoved(scope);
     }
@@ -140,14 +140,6 @@ export class RedisTier {
 
   get away(): boolean {
     return this.#usable() === undefined;
-  }
-
-  /** While a tenant's forgetting is owed, nobody can tell which of its entries are concerned: their tags lie in Redis. */
-  #owes({ text, tenantId }: CacheKey): boolean {
-    if (this.#owed.size === 0) return false;
-    if (this.#owed.has(text)) return true;
-    const prefix = `c1:{t:${tenantId}}#`;
-    return [...this.#owed.keys()].some((scope) => scope.startsWith(prefix));
   }
 
   #usable(): RedisConnection | undefined {

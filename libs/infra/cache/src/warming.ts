@@ -58,6 +58,11 @@ export class Warming {
     return this.#round(needs, bootMaxMs);
   }
 
+  /** When an operator asks, after Redis lost what it had: for all processes, and counts stay as they are. */
+  now(needs: WarmingNeeds): Promise<Warmed> {
+    return this.#round(needs, roundMaxMs);
+  }
+
   /** Once an hour in one process: for all of them, by way of Redis. Older counts fade. */
   async hourly(needs: WarmingNeeds): Promise<Warmed> {
     const warmed = await this.#round(needs, roundMaxMs);

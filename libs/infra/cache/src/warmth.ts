@@ -36,6 +36,11 @@ export class Warmth implements OnApplicationBootstrap {
     await cache.warming.boot(this.#needs);
   }
 
+  /** As an operator asks for it. Skipped while more than half of a pool's connections are in use. */
+  now(): Promise<Warmed> {
+    return this.parts.cache.warming.now(this.#needs);
+  }
+
   /** Skipped while more than half of a pool's connections are in use. */
   hourly(): Promise<Warmed> {
     return this.parts.cache.warming.hourly(this.#needs);
