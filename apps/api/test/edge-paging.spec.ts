@@ -14,20 +14,20 @@ describe('lists in pages', () => {
 
   const list = (query: string, who: Person = ann, path = '/api/v1/things') =>
     edge.app.inject({ method: 'GET', url: `${path}${query}`, headers: bearer(who) });
-  const cursorOf = async (query: string): Promise<string> => (await list(query)).json().next;
+  const cursorOf = async (query: string): Promise<string> => (await list(query)).json().page.nextCursor;
 
   it('has 25 items unless asked otherwise, and every item once up to a last page without a cursor', async () => {
     const seen: number[] = [];
     let query = '';
     for (let pages = 0; pages < 9; pages += 1) {
-      const { items, next } = (await list(query)).json();
-      seen.push(...items.map(({ n }: { n: number }) => n));
-      if (next === null) break;
-      query = `?cursor=${next}`;
+      const { data, page } = (await list(query)).json();
+      seen.push(...data.map(({ n }: { n: number }) => n));
+      if (page.nextCursor === null) break;
+      query = `?cursor=${page.nextCursor}`;
     }
     expect(seen).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
-    expect((await list('')).json().items).toHaveLength(25);
-    expect((await list('?limit=100')).json().items).toHaveLength(100);
+    expect((await list('')).json().data).toHaveLength(25);
+    expect((await list('?limit=100')).json().data).toHaveLength(100);
   });
 
   it.each([
@@ -39,6 +39,8 @@ describe('lists in pages', () => {
     '?colour=green',
     '?page=0',
     '?page=1.5',
+    '?count=true',
+    '?page=1&count=yes',
   ])('refuses %s', async (query) => {
     const answer = await list(query);
     expect([answer.statusCode, answer.json().code]).toEqual([422, 'request.invalid']);
@@ -52,8 +54,8 @@ describe('lists in pages', () => {
       ['lines', 100, 1_000],
     ] as const) {
       const at = (query: string) => list(query, ann, `/api/v1/things${path === '' ? '' : `/${path}`}`);
-      const sizeOf = (answer: { json(): { limit?: number; items?: unknown[] } }) =>
-        answer.json().limit ?? answer.json().items?.length;
+      const sizeOf = (answer: { json(): { limit?: number; data?: unknown[] } }) =>
+        answer.json().limit ?? answer.json().data?.length;
       expect(sizeOf(await at(''))).toBe(usual);
       expect(sizeOf(await at(`?limit=${most}`))).toBe(most);
       expect((await at(`?limit=${most + 1}`)).statusCode).toBe(422);
@@ -63,10 +65,9 @@ describe('lists in pages', () => {
   it('[C-026] without parameters it is a page by cursor, page=2 is the second one, and both together are refused', async () => {
     const first = (await list('')).json();
     const second = (await list('?page=2')).json();
-    expect([first.items[0], second.items[0]]).toEqual([{ n: 1 }, { n: 26 }]);
-    expect((await list(`?cursor=${first.next}`)).json().items).toEqual(second.items);
-    expect((await list(`?cursor=${second.next}`)).json().items[0]).toEqual({ n: 51 });
-    const both = await list(`?page=2&cursor=${first.next}`);
+    expect([first.data[0], second.data[0]]).toEqual([{ n: 1 }, { n: 26 }]);
+    expect((await list(`?cursor=${first.page.nextCursor}`)).json().data).toEqual(second.data);
+    const both = await list(`?page=2&cursor=${first.page.nextCursor}`);
     expect([both.statusCode, both.json().errors]).toEqual([
       422,
       [{ pointer: 'query/page', detail: 'goes without a cursor' }],
@@ -91,6 +92,53 @@ describe('lists in pages', () => {
     }
   });
 
+  it('says where a page stands: by the cursors of its ends, or by its number, and how many there are where that was asked', async () => {
+    const pageOf = async (query: string) => (await list(query)).json().page;
+    const text = expect.stringMatching(/^[A-Za-z0-9_-]+$/);
+    const first = await pageOf('');
+    const second = await pageOf(`?cursor=${first.nextCursor}`);
+    const last = await pageOf(`?limit=100&cursor=${second.nextCursor}`);
+    expect([first, second, last]).toEqual([
+      { limit: 25, nextCursor: text, prevCursor: null },
+      { limit: 25, nextCursor: text, prevCursor: text },
+      { limit: 100, nextCursor: null, prevCursor: text },
+    ]);
+    expect(await pageOf('?page=3')).toEqual({ page: 3, limit: 25 });
+    expect(await pageOf('?page=3&count=false')).toEqual({ page: 3, limit: 25 });
+    const counted = { page: 1, limit: 50, total: 120, totalIsEstimate: false, pages: 3 };
+    expect(await pageOf('?page=1&limit=50&count=true')).toEqual(counted);
+  });
+
+  it('is walked back as it was walked forth, from any page to the first', async () => {
+    const seen: number[][] = [];
+    const walk = async (cursorName: 'nextCursor' | 'prevCursor', from: string | null) => {
+      let cursor = from;
+      for (let pages = 0; cursor !== null && pages < 9; pages += 1) {
+        const { data, page } = (await list(`?cursor=${cursor}`)).json();
+        seen.push(data.map(({ n }: { n: number }) => n));
+        cursor = page[cursorName];
+      }
+    };
+    await walk('nextCursor', await cursorOf(''));
+    const forth = seen.splice(0);
+    const { prevCursor } = (await list(`?cursor=${await cursorOf('?limit=100')}`)).json().page;
+    await walk('prevCursor', prevCursor);
+    expect(forth.map(([first]) => first)).toEqual([26, 51, 76, 101]);
+    expect(seen.map(([first]) => first)).toEqual([76, 51, 26, 1]);
+    expect(seen.map(({ length }) => length)).toEqual([25, 25, 25, 25]);
+  });
+
+  it('whose pages go on is not sent again while it says the same, for as long as its cursors stay the same', async () => {
+    const kept = (headers: Record<string, string> = {}) =>
+      edge.app.inject({ method: 'GET', url: '/api/v1/things/kept', headers: { ...bearer(ann), ...headers } });
+    const first = await kept();
+    expect(first.json().page.nextCursor).toEqual(expect.any(String));
+    const again = await kept({ 'if-none-match': String(first.headers.etag) });
+    expect([again.statusCode, again.body]).toEqual([304, '']);
+    const theirs = await edge.app.inject({ method: 'GET', url: '/api/v1/things/kept', headers: bearer(bob) });
+    expect(theirs.json().page.nextCursor).not.toBe(first.json().page.nextCursor);
+  });
+
   it('[E-030] the document says what a page may be', async () => {
     const document = (await edge.app.inject({ method: 'GET', url: '/openapi.json' })).json();
     const parameters = document.paths['/api/v1/things/few'].get.parameters as { name: string; schema: object }[];
@@ -102,7 +150,7 @@ describe('lists in pages', () => {
 
   it('opens a cursor for whoever got it, on the route and with the filters that it was made for', async () => {
     const cursor = await cursorOf('?limit=5&colour=red');
-    expect((await list(`?limit=7&colour=red&cursor=${cursor}`)).json().items[0]).toEqual({ n: 6 });
+    expect((await list(`?limit=7&colour=red&cursor=${cursor}`)).json().data[0]).toEqual({ n: 6 });
   });
 
   it('refuses a cursor of other filters, another user, another tenant or another route, all with the same words', async () => {

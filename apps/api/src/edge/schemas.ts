@@ -94,8 +94,8 @@ const sizeOfList = new WeakMap<object, PageSize>();
 export const pageSizeOf = (query: object): PageSize | undefined => sizeOfList.get(query);
 
 /**
- * The query of a list: `limit`, at most what its size allows; `cursor` from the page before or `page` from 1, not both,
- * and with `page` no row beyond the ten-thousandth; and the list's own filters.
+ * The query of a list: `limit`, at most what its size allows; a `cursor` from another of its pages or `page` from 1, not
+ * both, and with `page` no row beyond the ten-thousandth, and `count=true` for the total; and the list's own filters.
  */
 export function listQuery<Filters extends z.core.$ZodLooseShape>(filters: Filters, size: PageSize = 'medium') {
   const { usual, most } = pageSizes[size];
@@ -104,22 +104,41 @@ export function listQuery<Filters extends z.core.$ZodLooseShape>(filters: Filter
       limit: z.coerce.number().int().min(1).max(most).default(usual),
       cursor: z.string().max(cursorMaxLength).optional(),
       page: z.coerce.number().int().min(1).max(numberedRowsMax).optional(),
+      count: z.enum(['true', 'false']).optional(),
       ...filters,
     })
     .superRefine((asked, check) => {
-      const { limit, cursor, page } = asked as { limit: number; cursor?: string; page?: number };
+      const { limit, cursor, page, count } = asked as { limit: number; cursor?: string; page?: number; count?: string };
+      const refuse = (path: string, message: string) => check.addIssue({ code: 'custom', path: [path], message });
+      if (page === undefined && count === 'true') refuse('count', 'goes with a page');
       if (page === undefined) return;
-      const refuseWith = (message: string) => check.addIssue({ code: 'custom', path: ['page'], message });
-      if (cursor !== undefined) refuseWith('goes without a cursor');
-      if (page * limit > numberedRowsMax) refuseWith(numberedRowsEnd);
+      if (cursor !== undefined) refuse('page', 'goes without a cursor');
+      if (page * limit > numberedRowsMax) refuse('page', numberedRowsEnd);
     });
   sizeOfList.set(query, size);
   return query;
 }
 
-/** The answer of a list: one page and the cursor of the next, null on the last. */
+const cursorPage = z.strictObject({
+  limit: z.int(),
+  nextCursor: z.string().nullable().meta({ description: 'null on the last page; good for an hour' }),
+  prevCursor: z.string().nullable().meta({ description: 'null on the first page' }),
+});
+const numberedPage = z.strictObject({
+  page: z.int(),
+  limit: z.int(),
+  total: z.int().optional().meta({ description: 'with count=true' }),
+  totalIsEstimate: z.boolean().optional().meta({ description: 'exact to 100,000 rows, a good guess beyond' }),
+  pages: z.int().optional().meta({ description: 'with count=true; those beyond row 10,000 are reached by cursors' }),
+});
+export type PageAnswer = z.input<typeof cursorPage> | z.input<typeof numberedPage>;
+
+/** The answer of a list: one page, and where in the list it stands, by cursors or, where `page` was asked for, by number. */
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
-  z.strictObject({ items: z.array(item), next: z.string().nullable() });
+  z.strictObject({ data: z.array(item), page: z.union([cursorPage, numberedPage]) });
+
+/** The answer of what has few items by its nature or a limit of its own, and no pages. */
+export const allOf = <Item extends z.ZodType>(item: Item) => z.strictObject({ data: z.array(item) });
 
 function refuse(check: z.core.$RefinementCtx<string>, message: string) {
   check.issues.push({ code: 'custom', message, input: check.value });

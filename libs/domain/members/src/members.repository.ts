@@ -1,5 +1,5 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
 import { actorIdOf } from './actor.js';
 import type { Member, MemberId, MemberStatus, Membership } from './member.js';
 import { fail } from './members.errors.js';
@@ -23,14 +23,15 @@ export const periodsOfMember = `(select coalesce(json_agg(json_build_object('id'
 const columns = `m.id, m.version, m.member_no as "memberNo", m.status, m.identity,
   m.created_at as "createdAt", m.updated_at as "updatedAt", ${periodsOfMember} as memberships`;
 
-/** Smaller than every id. */
-const nil = '00000000-0000-0000-0000-000000000000';
-
 const lists = {
-  all: `select ${columns} from member m where m.tenant_id = $1 and m.id > $2 order by m.id limit $3 offset $4`,
-  byStatus: `select ${columns} from member m
-    where m.tenant_id = $1 and m.id > $2 and m.status = $5 order by m.id limit $3 offset $4`,
+  all: `select ${columns} from member m where m.tenant_id = $1`,
+  byStatus: `select ${columns} from member m where m.tenant_id = $1 and m.status = $2`,
 } as const;
+const byEnrolment: Keyset<Stored<MemberRow>, MemberId> = {
+  columns: ['m.id'],
+  keyOf: ({ id }) => id,
+  valuesOf: (id) => [id],
+};
 
 /** Every statement about members, their id numbers' tokens and their memberships. Lists go in order of enrolment. */
 export class MembersRepository {
@@ -112,16 +113,13 @@ export class MembersRepository {
   async list(
     tx: ReadContext,
     { status }: MemberFilter,
-    { limit, after, skip = 0 }: PageRequest<MemberId>,
+    page: PageRequest<MemberId>,
   ): Promise<Page<MemberRow, MemberId>> {
-    const rows = await tx.db.query<Stored<MemberRow>>(status ? lists.byStatus : lists.all, [
-      tx.tenant.id,
-      after ?? nil,
-      limit + 1,
-      skip,
-      ...(status ? [status] : []),
-    ]);
-    return pageOf(rows.map(withInstants), limit, ({ id }) => id);
+    const listing = status
+      ? { select: lists.byStatus, values: [tx.tenant.id, status] }
+      : { select: lists.all, values: [tx.tenant.id] };
+    const found = await listed(tx.db, listing, byEnrolment, page);
+    return { ...found, items: found.items.map(withInstants) };
   }
 }
 

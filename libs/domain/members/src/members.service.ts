@@ -101,7 +101,7 @@ export class MembersService {
       resourceType: 'member',
       subjectIds: items.map(({ id }) => id),
     });
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   async read(ctx: TenantContext, id: MemberId): Promise<Member> {

@@ -46,7 +46,7 @@ describe('notes about a patient', () => {
     expect(listed.items).toEqual([amended, second, first]);
     expect(amended.amends).toBe(first.id);
     const rest = await services.notes.list(again(ctx), patientId, { limit: 2, after: { id: amended.id } });
-    expect(rest).toEqual({ items: [second, first], next: null });
+    expect(rest).toEqual({ items: [second, first], next: null, previous: { id: second.id } });
   });
 
   it('stay as they are, whoever would change or remove them', async () => {

@@ -1,5 +1,5 @@
-import { type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import type { Note, NoteId, NoteKey } from './note.js';
 import type { PatientId } from './patient.js';
 
@@ -10,8 +10,12 @@ export interface NoteRow extends Omit<Note, 'text'> {
 
 type Stored = Omit<NoteRow, 'writtenAt'> & { readonly writtenAt: Date };
 
-/** Greater than every id. */
-const beyond = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+const newestFirst: Keyset<Stored, NoteKey> = {
+  columns: ['id'],
+  descending: true,
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every statement about clinical notes. */
 export class NotesRepository {
@@ -33,17 +37,11 @@ export class NotesRepository {
   }
 
   /** Newest first. */
-  async list(
-    tx: ReadContext,
-    patientId: PatientId,
-    { limit, after, skip = 0 }: PageRequest<NoteKey>,
-  ): Promise<Page<NoteRow, NoteKey>> {
-    const rows = await tx.db.query<Stored>(
-      `select id, patient_id as "patientId", amends, content as sealed, written_by as "writtenBy", written_at as "writtenAt"
-         from clinical_note where tenant_id = $1 and patient_id = $2 and id < $3 order by id desc limit $4 offset $5`,
-      [tx.tenant.id, patientId, after?.id ?? beyond, limit + 1, skip],
-    );
-    const read = rows.map((row): NoteRow => ({ ...row, writtenAt: row.writtenAt.getTime() }));
-    return pageOf(read, limit, ({ id }) => ({ id }));
+  async list(tx: ReadContext, patientId: PatientId, page: PageRequest<NoteKey>): Promise<Page<NoteRow, NoteKey>> {
+    const select = `select id, patient_id as "patientId", amends, content as sealed, written_by as "writtenBy",
+        written_at as "writtenAt"
+      from clinical_note where tenant_id = $1 and patient_id = $2`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id, patientId] }, newestFirst, page);
+    return { ...found, items: found.items.map((row) => ({ ...row, writtenAt: row.writtenAt.getTime() })) };
   }
 }

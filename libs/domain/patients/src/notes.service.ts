@@ -61,7 +61,7 @@ export class NotesService {
       resourceId: patientId,
       subjectIds: [patientId],
     });
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   async #add(

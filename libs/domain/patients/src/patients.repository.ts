@@ -1,5 +1,5 @@
-import { type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import { actorIdOf } from './actor.js';
 import type { Demographics, Patient, PatientId, PatientKey, VersionEntry } from './patient.js';
 
@@ -23,7 +23,11 @@ type Stored<T> = Omit<T, 'createdAt' | 'updatedAt' | 'at'> & {
 const columns = `id, version, demographics as sealed, created_at as "createdAt", updated_at as "updatedAt"`;
 const entryColumns = `version, event, restored_from as "restoredFrom", changed, actor_kind as "actorKind",
   actor_id as "actorId", at`;
-const nil = '00000000-0000-0000-0000-000000000000';
+const oldestFirst: Keyset<Stored<PatientRow>, PatientKey> = {
+  columns: ['id'],
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every statement about patients and their versions; how they are found is in tokens.repository. */
 export class PatientsRepository {
@@ -90,15 +94,10 @@ export class PatientsRepository {
   }
 
   /** Oldest first. */
-  async list(
-    tx: ReadContext,
-    { limit, after, skip = 0 }: PageRequest<PatientKey>,
-  ): Promise<Page<PatientRow, PatientKey>> {
-    const rows = await tx.db.query<Stored<PatientRow>>(
-      `select ${columns} from patient where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
-      [tx.tenant.id, after?.id ?? nil, limit + 1, skip],
-    );
-    return pageOf(rows.map(withInstants), limit, ({ id }) => ({ id }));
+  async list(tx: ReadContext, page: PageRequest<PatientKey>): Promise<Page<PatientRow, PatientKey>> {
+    const select = `select ${columns} from patient where tenant_id = $1`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id] }, oldestFirst, page);
+    return { ...found, items: found.items.map(withInstants) };
   }
 
   /** Newest first. */

@@ -41,7 +41,7 @@ export class PatientsService {
       'patient.list',
       items.map(({ id }) => id),
     );
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   async read(ctx: TenantContext, id: PatientId): Promise<Patient> {

@@ -1,5 +1,5 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import { mappingLimits } from './mapping.js';
 import { type RecordRow, type StoredRecord, withAmount } from './records.repository.js';
 import type { DatedKey, LegId, Match, MatchedRecord, MatchId, RunId, Side, SideTotals } from './run.js';
@@ -31,7 +31,6 @@ export interface Books extends SideTotals {
 
 export type OpenRow = RecordRow & { readonly openMinor: number };
 
-const nil = '00000000-0000-0000-0000-000000000000';
 const [firstDay, lastDay] = [mappingLimits.firstDate, mappingLimits.lastDate];
 
 /** A run's records of one side: $1 tenant, $2 source, $3 statements, $4 and $5 days. */
@@ -47,19 +46,19 @@ const scopeOf = (tx: ReadContext, run: RunScope, side: Side): readonly unknown[]
 ];
 
 /**
- * What is left of a record `r` on the leg that the parameter names. A look-up for each record: what a transaction has just
+ * What is left of a record `r` on the leg $6. A look-up for each record: what a transaction has just
  * written has no statistics, and a join would be planned for no rows.
  */
-const stateOf = (leg: '$6' | '$8'): string => `left join lateral
+const stateOf = `left join lateral
   (select open_minor, amount_minor, ordinal from recon_leg_state
-    where tenant_id = $1 and leg_id = ${leg} and record_id = r.id offset 0) s on true`;
+    where tenant_id = $1 and leg_id = $6 and record_id = r.id offset 0) s on true`;
 
 const unmatchedBatch = 5_000;
 const cursorOf = (name: string) => ({
   declare: `declare ${name} no scroll cursor for
     select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
            r.amount_minor as "amountMinor", r.content as sealed
-      from recon_record r ${stateOf('$6')}
+      from recon_record r ${stateOf}
      where ${inScope} and s.ordinal is null order by r.business_date, r.id`,
   fetch: `fetch ${unmatchedBatch} from ${name}`,
   close: `close ${name}`,
@@ -126,7 +125,7 @@ export class MatchesRepository {
               coalesce(sum(coalesce(s.open_minor, r.amount_minor)), 0)::bigint as "openMinor",
               (count(*) filter (where coalesce(l.allocated, 0) + coalesce(s.open_minor, r.amount_minor) <> r.amount_minor
                  or s.amount_minor <> r.amount_minor))::int as broken
-         from recon_record r ${stateOf('$6')}
+         from recon_record r ${stateOf}
          left join lateral (select sum(allocated_minor) as allocated from recon_match_line
                              where tenant_id = $1 and leg_id = $6 and record_id = r.id) l on true
         where ${inScope}`,
@@ -157,20 +156,18 @@ export class MatchesRepository {
   async ofRun(
     tx: ReadContext,
     runId: RunId,
-    { limit, after, skip = 0 }: PageRequest<{ readonly id: MatchId }>,
+    page: PageRequest<{ readonly id: MatchId }>,
   ): Promise<Page<Match, { readonly id: MatchId }>> {
-    const rows = await tx.db.query<StoredMatch>(
-      `select m.id, m.rung, ll.allocated_minor as "allocatedMinor",
-              ${recordJson('lr')} as "left", ${recordJson('rr')} as "right"
-         from recon_match m
-         join recon_match_line ll on ll.tenant_id = m.tenant_id and ll.match_id = m.id and ll.side = 'left'
-         join recon_match_line rl on rl.tenant_id = m.tenant_id and rl.match_id = m.id and rl.side = 'right'
-         join recon_record lr on lr.tenant_id = m.tenant_id and lr.id = ll.record_id
-         join recon_record rr on rr.tenant_id = m.tenant_id and rr.id = rl.record_id
-        where m.tenant_id = $1 and m.run_id = $2 and m.id > $3 order by m.id limit $4 offset $5`,
-      [tx.tenant.id, runId, after?.id ?? nil, limit + 1, skip],
-    );
-    return pageOf(rows.map(matchOf), limit, ({ id }) => ({ id }));
+    const select = `select m.id, m.rung, ll.allocated_minor as "allocatedMinor",
+        ${recordJson('lr')} as "left", ${recordJson('rr')} as "right"
+      from recon_match m
+      join recon_match_line ll on ll.tenant_id = m.tenant_id and ll.match_id = m.id and ll.side = 'left'
+      join recon_match_line rl on rl.tenant_id = m.tenant_id and rl.match_id = m.id and rl.side = 'right'
+      join recon_record lr on lr.tenant_id = m.tenant_id and lr.id = ll.record_id
+      join recon_record rr on rr.tenant_id = m.tenant_id and rr.id = rl.record_id
+     where m.tenant_id = $1 and m.run_id = $2`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id, runId] }, asFound, page);
+    return { ...found, items: found.items.map(matchOf) };
   }
 
   /** Records of which something was open when the run had ended, by day and id. */
@@ -178,22 +175,32 @@ export class MatchesRepository {
     tx: ReadContext,
     run: RunScope & Pick<RunRow, 'legId' | 'ordinal'>,
     side: Side,
-    { limit, after, skip = 0 }: PageRequest<DatedKey>,
+    page: PageRequest<DatedKey>,
   ): Promise<Page<OpenRow, DatedKey>> {
-    const rows = await tx.db.query<StoredRecord & { readonly openMinor: string }>(
-      `select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
-              r.amount_minor as "amountMinor", case when s.ordinal <= $9 then s.open_minor else r.amount_minor end as "openMinor",
-              r.content as sealed
-         from recon_record r ${stateOf('$8')}
-        where ${inScope} and (r.business_date, r.id) > ($6::date, $7::uuid)
-          and (s.ordinal is null or s.ordinal > $9 or s.open_minor <> 0)
-        order by r.business_date, r.id limit $10 offset $11`,
-      [...scopeOf(tx, run, side), after?.date ?? firstDay, after?.id ?? nil, run.legId, run.ordinal, limit + 1, skip],
-    );
-    const opened = rows.map((row) => ({ ...withAmount(row), openMinor: minorOf(row.openMinor) }));
-    return pageOf(opened, limit, ({ date, id }) => ({ date, id }));
+    const select = `select r.id, r.statement_id as "statementId", r.line_no as line, r.business_date as date,
+        r.amount_minor as "amountMinor",
+        case when s.ordinal <= $7 then s.open_minor else r.amount_minor end as "openMinor", r.content as sealed
+      from recon_record r ${stateOf}
+     where ${inScope} and (s.ordinal is null or s.ordinal > $7 or s.open_minor <> 0)`;
+    const values = [...scopeOf(tx, run, side), run.legId, run.ordinal];
+    const found = await listed(tx.db, { select, values }, byDay, page);
+    return { ...found, items: found.items.map((row) => ({ ...withAmount(row), openMinor: minorOf(row.openMinor) })) };
   }
 }
+
+type StoredOpen = StoredRecord & { readonly openMinor: string };
+
+const byDay: Keyset<StoredOpen, DatedKey> = {
+  columns: ['r.business_date', 'r.id'],
+  keyOf: ({ date, id }) => ({ date, id }),
+  valuesOf: ({ date, id }) => [date, id],
+};
+
+const asFound: Keyset<StoredMatch, { readonly id: MatchId }> = {
+  columns: ['m.id'],
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 interface StoredMatch {
   readonly id: MatchId;

@@ -1,5 +1,13 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf } from '#infra/kernel';
-import type { BulkContext, CopyRow, CopyType, ReadContext, WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest } from '#infra/kernel';
+import {
+  type BulkContext,
+  type CopyRow,
+  type CopyType,
+  type Keyset,
+  listed,
+  type ReadContext,
+  type WriteContext,
+} from '#infra/sharding';
 import type { LocalDate } from '#infra/time';
 import type { SourceId } from './source.js';
 import type {
@@ -33,6 +41,12 @@ export interface NewRecord {
 export interface RejectedRowStored extends Omit<RejectedRow, 'raw'> {
   readonly sealed: Buffer;
 }
+
+const byLine: Keyset<LineKey, LineKey> = {
+  columns: ['line_no'],
+  keyOf: ({ line }) => ({ line }),
+  valuesOf: ({ line }) => [line],
+};
 
 /** A record that a source has sent before. */
 export interface KnownRecord {
@@ -143,28 +157,28 @@ export class RecordsRepository {
   async ofStatement(
     tx: ReadContext,
     statementId: StatementId,
-    { limit, after, skip = 0 }: PageRequest<LineKey>,
+    page: PageRequest<LineKey>,
   ): Promise<Page<RecordRow, LineKey>> {
-    const rows = await tx.db.query<StoredRecord>(
-      `select id, statement_id as "statementId", line_no as line, business_date as date, amount_minor as "amountMinor",
-              content as sealed
-         from recon_record where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4 offset $5`,
-      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1, skip],
+    const select = `select id, statement_id as "statementId", line_no as line, business_date as date,
+        amount_minor as "amountMinor", content as sealed
+      from recon_record where tenant_id = $1 and statement_id = $2`;
+    const found = await listed<StoredRecord, LineKey>(
+      tx.db,
+      { select, values: [tx.tenant.id, statementId] },
+      byLine,
+      page,
     );
-    return pageOf(rows.map(withAmount), limit, ({ line }) => ({ line }));
+    return { ...found, items: found.items.map(withAmount) };
   }
 
   async rejectedOf(
     tx: ReadContext,
     statementId: StatementId,
-    { limit, after, skip = 0 }: PageRequest<LineKey>,
+    page: PageRequest<LineKey>,
   ): Promise<Page<RejectedRowStored, LineKey>> {
-    const rows = await tx.db.query<RejectedRowStored>(
-      `select id, line_no as line, code, raw as sealed from recon_rejected_row
-        where tenant_id = $1 and statement_id = $2 and line_no > $3 order by line_no limit $4 offset $5`,
-      [tx.tenant.id, statementId, after?.line ?? 0, limit + 1, skip],
-    );
-    return pageOf(rows, limit, ({ line }) => ({ line }));
+    const select = `select id, line_no as line, code, raw as sealed from recon_rejected_row
+      where tenant_id = $1 and statement_id = $2`;
+    return listed<RejectedRowStored, LineKey>(tx.db, { select, values: [tx.tenant.id, statementId] }, byLine, page);
   }
 }
 

@@ -1,5 +1,5 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import type { LocalDate } from '#infra/time';
 import { actorIdOf } from './actor.js';
 import type { Rung } from './ladder.js';
@@ -76,8 +76,12 @@ const columns = `r.id, r.leg_id as "legId", o.currency, r.left_source_id as "lef
   r.right_open_count as "rightOpenCount", r.right_open_minor as "rightOpenMinor",
   r.failure, r.created_at as "createdAt", r.ended_at as "endedAt"`;
 const from = 'recon_run r join recon_source o on o.tenant_id = r.tenant_id and o.id = r.left_source_id';
-/** Greater than every id. */
-const beyond = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+const newestFirst: Keyset<Stored, NewestKey> = {
+  columns: ['r.id'],
+  descending: true,
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every statement about legs and runs. */
 export class RunsRepository {
@@ -158,12 +162,10 @@ export class RunsRepository {
   }
 
   /** Newest first. */
-  async list(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<NewestKey>): Promise<Page<RunRow, NewestKey>> {
-    const rows = await tx.db.query<Stored>(
-      `select ${columns} from ${from} where r.tenant_id = $1 and r.id < $2 order by r.id desc limit $3 offset $4`,
-      [tx.tenant.id, after?.id ?? beyond, limit + 1, skip],
-    );
-    return pageOf(rows.map(rowOf), limit, ({ id }) => ({ id }));
+  async list(tx: ReadContext, page: PageRequest<NewestKey>): Promise<Page<RunRow, NewestKey>> {
+    const select = `select ${columns} from ${from} where r.tenant_id = $1`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id] }, newestFirst, page);
+    return { ...found, items: found.items.map(rowOf) };
   }
 
   /** Only while it waits to be completed. */

@@ -64,7 +64,7 @@ export class RunsService {
     demand(ctx, 'run.read');
     const found = await this.parts.sharding.read(ctx, (tx) => this.#rows.list(tx, page), { from: 'replica' });
     await this.#recordRead(ctx, 'reconciliation.list_runs');
-    return { items: found.items.map(runOf), next: found.next };
+    return { ...found, items: found.items.map(runOf) };
   }
 
   /** What this run found, and not those before it. */
@@ -107,7 +107,7 @@ export class RunsService {
       id,
       items.map((item) => item.id),
     );
-    return { items, next: found.next, currency };
+    return { ...found, items, currency };
   }
 
   async #expectFit(tx: ReadContext, { leftSourceId, rightSourceId }: NewRun): Promise<void> {

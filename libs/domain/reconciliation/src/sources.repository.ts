@@ -1,5 +1,5 @@
-import { type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
+import { type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
 import { actorIdOf } from './actor.js';
 import { fail } from './reconciliation.errors.js';
 import type { NewestKey, Source, SourceId } from './source.js';
@@ -7,8 +7,12 @@ import type { NewestKey, Source, SourceId } from './source.js';
 type Stored = Omit<Source, 'createdAt'> & { readonly createdAt: Date };
 
 const columns = 'id, code, name, kind, currency, mapping, created_at as "createdAt"';
-/** Greater than every id. */
-const beyond = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+const newestFirst: Keyset<Stored, NewestKey> = {
+  columns: ['id'],
+  descending: true,
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every statement about sources. */
 export class SourcesRepository {
@@ -30,12 +34,10 @@ export class SourcesRepository {
   }
 
   /** Newest first. */
-  async list(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<NewestKey>): Promise<Page<Source, NewestKey>> {
-    const rows = await tx.db.query<Stored>(
-      `select ${columns} from recon_source where tenant_id = $1 and id < $2 order by id desc limit $3 offset $4`,
-      [tx.tenant.id, after?.id ?? beyond, limit + 1, skip],
-    );
-    return pageOf(rows.map(withInstants), limit, ({ id }) => ({ id }));
+  async list(tx: ReadContext, page: PageRequest<NewestKey>): Promise<Page<Source, NewestKey>> {
+    const select = `select ${columns} from recon_source where tenant_id = $1`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id] }, newestFirst, page);
+    return { ...found, items: found.items.map(withInstants) };
   }
 
   /** Waits for another ingest of the source's files; new uploads are not held up. */

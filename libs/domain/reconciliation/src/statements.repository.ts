@@ -1,5 +1,5 @@
-import { addMinor, type Instant, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
+import { addMinor, type Instant, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
 import type { LocalDate } from '#infra/time';
 import { actorIdOf } from './actor.js';
 import { fail } from './reconciliation.errors.js';
@@ -60,14 +60,17 @@ const columns = `s.id, s.source_id as "sourceId", o.currency, s.status, s.bytes,
   s.first_date as "firstDate", s.last_date as "lastDate", s.refusal, s.refused_columns as "refusedColumns",
   s.created_at as "createdAt", s.received_at as "receivedAt", s.ended_at as "endedAt"`;
 const from = 'recon_statement s join recon_source o on o.tenant_id = s.tenant_id and o.id = s.source_id';
-/** Greater than every id. */
-const beyond = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 
 const lists = {
-  all: `select ${columns} from ${from} where s.tenant_id = $1 and s.id < $2 order by s.id desc limit $3 offset $4`,
-  ofSource: `select ${columns} from ${from}
-    where s.tenant_id = $1 and s.source_id = $5 and s.id < $2 order by s.id desc limit $3 offset $4`,
+  all: `select ${columns} from ${from} where s.tenant_id = $1`,
+  ofSource: `select ${columns} from ${from} where s.tenant_id = $1 and s.source_id = $2`,
 } as const;
+const newestFirst: Keyset<Stored, NewestKey> = {
+  columns: ['s.id'],
+  descending: true,
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every statement (of SQL) about statements (of sources). */
 export class StatementsRepository {
@@ -124,15 +127,15 @@ export class StatementsRepository {
   /** Newest first. */
   async list(
     tx: ReadContext,
-    { limit, after, skip = 0 }: PageRequest<NewestKey>,
+    page: PageRequest<NewestKey>,
     sourceId: SourceId | null,
   ): Promise<Page<StatementRow, NewestKey>> {
-    const place = [tx.tenant.id, after?.id ?? beyond, limit + 1, skip];
-    const rows =
+    const listing =
       sourceId === null
-        ? await tx.db.query<Stored>(lists.all, place)
-        : await tx.db.query<Stored>(lists.ofSource, [...place, sourceId]);
-    return pageOf(rows.map(rowOf), limit, ({ id }) => ({ id }));
+        ? { select: lists.all, values: [tx.tenant.id] }
+        : { select: lists.ofSource, values: [tx.tenant.id, sourceId] };
+    const found = await listed(tx.db, listing, newestFirst, page);
+    return { ...found, items: found.items.map(rowOf) };
   }
 
   /** Only while it waits to be committed. */

@@ -49,7 +49,7 @@ export class StatementsService {
     );
     const items = await Promise.all(found.items.map((row) => presentStatement(this.#envelopes, ctx, row)));
     await this.#recordRead(ctx, 'reconciliation.list_statements');
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   /** In the order of their lines. */
@@ -71,7 +71,7 @@ export class StatementsService {
       })),
     );
     await this.#recordRead(ctx, 'reconciliation.read_records', id, items);
-    return { items, next: found.next, currency };
+    return { ...found, items, currency };
   }
 
   /** In the order of their lines. */
@@ -92,7 +92,7 @@ export class StatementsService {
       })),
     );
     await this.#recordRead(ctx, 'reconciliation.read_rejected_rows', id, items);
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   async #recordRead(

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { Secret } from '#infra/config';
 import { FixedClock, newId, type TenantId } from '#infra/kernel';
 import { RootKey } from './root-key.js';
-import { type CursorBinding, cursorMaxChars, SealedCursor } from './sealed-cursor.js';
-import { TenantCrypto } from './tenant-crypto.js';
+import { type CursorBinding, cursorMaxChars, cursorSpanMs, SealedCursor } from './sealed-cursor.js';
+import { type Place, plaintextMaxBytes, TenantCrypto } from './tenant-crypto.js';
 import { TenantKeyStore, type WrappedKey } from './tenant-key-store.js';
 
 class Keys extends TenantKeyStore {
@@ -12,7 +12,8 @@ class Keys extends TenantKeyStore {
     return this.rows.get(tenantId) ?? [];
   }
   async add(tenantId: TenantId, _purpose: string, key: WrappedKey): Promise<void> {
-    if (!this.rows.has(tenantId)) this.rows.set(tenantId, [key]);
+    const known = this.rows.get(tenantId) ?? [];
+    if (!known.some(({ version }) => version === key.version)) this.rows.set(tenantId, [...known, key]);
   }
 }
 
@@ -95,6 +96,39 @@ describe('a sealed cursor', () => {
     await expect(open(long)).rejects.toMatchObject(invalid);
   });
 
+  it('is the same text for the same place, within ten minutes; and lives fifty minutes at least', async () => {
+    const { cursors, clock } = setUp();
+    const seal = () => cursors.seal(tenant, binding, keyset);
+    const first = await seal();
+    clock.advance(cursorSpanMs - 1);
+    const late = await seal();
+    expect(late).toBe(first);
+    clock.advance(1);
+    expect(await seal()).not.toBe(first);
+    clock.advance(hourMs - cursorSpanMs - 1);
+    expect(await cursors.open(tenant, binding, late)).toEqual(keyset);
+    clock.advance(1);
+    await expect(cursors.open(tenant, binding, late)).rejects.toMatchObject(invalid);
+  });
+
+  it('shares neither nonce nor text with that of another place, user, route, filter or tenant', async () => {
+    const { cursors } = setUp();
+    const places: [TenantId, CursorBinding, unknown][] = [
+      [tenant, binding, keyset],
+      [tenant, binding, [...keyset, '']],
+      [tenant, binding, [keyset.join('')]],
+      [tenant, { ...binding, userId: newId() }, keyset],
+      [tenant, { ...binding, route: `${binding.route}s` }, keyset],
+      [tenant, { ...binding, filterHash: 'q2' }, keyset],
+      [newId(), binding, keyset],
+    ];
+    const texts: string[] = [];
+    for (const place of places) texts.push(await cursors.seal(...place));
+    const nonces = texts.map((text) => Buffer.from(text, 'base64url').subarray(4, 16).toString('hex'));
+    expect(new Set(texts).size).toBe(places.length);
+    expect(new Set(nonces).size).toBe(places.length);
+  });
+
   it('is refused, not reported as lost, when its key was destroyed', async () => {
     const { keys, cursors, clock } = setUp();
     const cursor = await cursors.seal(tenant, binding, keyset);
@@ -120,5 +154,32 @@ describe('a sealed cursor', () => {
     const elsewhere = new SealedCursor(new TenantCrypto(root, keys, new FixedClock(start)), new FixedClock(start));
     jest.spyOn(keys, 'load').mockRejectedValue(new Error('connection lost'));
     await expect(elsewhere.open(tenant, binding, cursor)).rejects.toThrow('connection lost');
+  });
+});
+
+describe('an envelope that repeats', () => {
+  const place: Place = { table: 'cursor', rowId: newId(), group: 'GET /api/v1/members' };
+  const nonceOf = (envelope: Buffer) => envelope.subarray(4, 16);
+
+  it('is the same for the same content and place until the key is rotated, and opens like any other', async () => {
+    const { keys, clock } = setUp();
+    const [crypto, elsewhere] = [new TenantCrypto(root, keys, clock), new TenantCrypto(root, keys, clock)];
+    const seal = (text: string, at = place, by = crypto) => by.sealRepeatably(tenant, at, Buffer.from(text), 'cursor');
+    const first = await seal('position');
+    expect(await seal('position', place, elsewhere)).toEqual(first);
+    const others = await Promise.all([seal('Position'), seal('position', { ...place, group: 'GET /api/v1/users' })]);
+    await crypto.rotate(tenant, 'cursor');
+    for (const envelope of [...others, await seal('position')]) expect(nonceOf(envelope)).not.toEqual(nonceOf(first));
+    expect((await crypto.open(tenant, place, first, 'cursor')).toString()).toBe('position');
+    await expect(crypto.open(tenant, { ...place, group: 'else' }, first, 'cursor')).rejects.toMatchObject({
+      code: 'crypto.envelope_invalid',
+    });
+  });
+
+  it('has a limit to its content', async () => {
+    const { keys, clock } = setUp();
+    const tooMuch = Buffer.alloc(plaintextMaxBytes + 1);
+    const sealing = new TenantCrypto(root, keys, clock).sealRepeatably(tenant, place, tooMuch, 'cursor');
+    await expect(sealing).rejects.toMatchObject({ code: 'crypto.too_large' });
   });
 });

@@ -3,6 +3,8 @@ import { fail } from './crypto.errors.js';
 import type { Place, TenantCrypto } from './tenant-crypto.js';
 
 export const cursorTtlMs = 60 * 60_000;
+/** Within one of these a cursor's text stays the same, so that a list that did not change can be seen not to have changed. */
+export const cursorSpanMs = 10 * 60_000;
 export const cursorMaxChars = 2_048;
 
 /** What a cursor was made for; it opens for nothing else. */
@@ -21,11 +23,13 @@ export class SealedCursor {
     private readonly clock: Clock,
   ) {}
 
-  /** `keyset` is JSON; the cursor lives until `expiresAt`, one hour at most. */
+  /** `keyset` is JSON; the cursor lives until `expiresAt`, or else for 50 to 60 minutes, and never longer. */
   async seal(tenantId: TenantId, binding: CursorBinding, keyset: unknown, expiresAt?: Instant): Promise<string> {
-    const latest = this.clock.now() + cursorTtlMs;
-    const content = [Math.min(expiresAt ?? latest, latest), keyset];
-    const text = (await this.crypto.sealJson(tenantId, placeOf(binding), content, 'cursor')).toString('base64url');
+    const now = this.clock.now();
+    const latest = now - (now % cursorSpanMs) + cursorTtlMs;
+    const content = Buffer.from(JSON.stringify([Math.min(expiresAt ?? latest, latest), keyset]));
+    const sealed = await this.crypto.sealRepeatably(tenantId, placeOf(binding), content, 'cursor');
+    const text = sealed.toString('base64url');
     if (text.length > cursorMaxChars) throw fail('crypto.too_large', { internal: `cursor of ${binding.route}` });
     return text;
   }

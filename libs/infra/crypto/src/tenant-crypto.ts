@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Clock, TenantId } from '#infra/kernel';
 import { fail } from './crypto.errors.js';
-import { keyVersionOf, openEnvelope, sealEnvelope } from './envelope.js';
+import { keyVersionOf, nonceOf, openEnvelope, sealEnvelope } from './envelope.js';
 import { expand } from './hkdf.js';
 import type { KeyPurpose, RotatablePurpose } from './key-purpose.js';
 import type { KeyWrapper } from './root-key.js';
@@ -47,6 +47,19 @@ export class TenantCrypto {
     const plaintext = openEnvelope(rowKey(dataKey, place), binding(tenantId, place, version), envelope);
     if (plaintext === null) throw invalid(place, 'was changed or moved');
     return plaintext;
+  }
+
+  /**
+   * As `seal`, and the same envelope for the same content in the same place, until the key is rotated: whoever sees two of
+   * them learns whether they hold the same. It opens with `open`.
+   */
+  async sealRepeatably(tenantId: TenantId, place: Place, plaintext: Buffer, purpose: SealPurpose): Promise<Buffer> {
+    if (plaintext.length > plaintextMaxBytes)
+      throw fail('crypto.too_large', { internal: `${place.table}: ${plaintext.length} bytes` });
+    const dataKey = await this.#keys.forWriting(tenantId, purpose);
+    const aad = binding(tenantId, place, dataKey.version);
+    const nonce = nonceOf(nonceKey(dataKey, place), aad, plaintext);
+    return sealEnvelope(rowKey(dataKey, place), dataKey.version, aad, plaintext, nonce);
   }
 
   async sealJson(tenantId: TenantId, place: Place, value: unknown, purpose: SealPurpose = 'phi'): Promise<Buffer> {
@@ -103,6 +116,9 @@ export class TenantCrypto {
 
 /** One key per row, so that random nonces stay far below 2^32 per key (NIST SP 800-38D, 8.3). */
 const rowKey = ({ key }: DataKey, { table, rowId }: Place) => expand(key, `v1|${plain(table)}|${plain(rowId)}`);
+
+/** Another key than that which seals: `nonce|` is no table. */
+const nonceKey = ({ key }: DataKey, { table, rowId }: Place) => expand(key, `v1|nonce|${plain(table)}|${plain(rowId)}`);
 
 const binding = (tenantId: TenantId, { table, rowId, group }: Place, keyVersion: number): Buffer =>
   Buffer.from(`v1|${tenantId}|${table}|${rowId}|${plain(group)}|${keyVersion}`);

@@ -12,6 +12,8 @@ export const errorKinds = [
   'precondition_failed',
   'payment_required',
   'too_large',
+  /** The caller was; `timeout`: we were. */
+  'too_slow',
   'timeout',
   'unavailable',
   'internal',

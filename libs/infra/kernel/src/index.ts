@@ -39,4 +39,4 @@ export {
   parseMoney,
   sumMinor,
 } from './money.js';
-export { type Page, type PageRequest, pageOf } from './page.js';
+export { type Page, type PageRequest, pageOf, type Total } from './page.js';

@@ -63,7 +63,7 @@ describe('pages', () => {
         for (let turns = 0; turns <= rows.length; turns += 1) {
           const from: number | null = after;
           const fetched: number[] = rows.filter((n) => from === null || n > from).slice(0, limit + 1);
-          const page: Page<number, number> = pageOf(fetched, limit, (n) => n);
+          const page: Page<number, number> = pageOf(fetched, { limit, after: from }, (n) => n);
           seen.push(...page.items);
           if (page.next === null) break;
           after = page.next;

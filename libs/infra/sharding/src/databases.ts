@@ -257,12 +257,12 @@ export class Databases {
   ): NodePool {
     const { database: words } = this.options;
     const { acquireTimeoutMs, createTimeoutMs, idleTimeoutMs, evictIntervalMs, statementTimeoutMs } = words;
-    const { queueLimit, preparedStatements } = words;
+    const { queueLimit, preparedStatements, breakerFailures } = words;
     const times = { acquireTimeoutMs, createTimeoutMs, idleTimeoutMs, evictIntervalMs, statementTimeoutMs };
     const applicationName = `${this.options.applicationName}:${role}:${database}`;
     const pool = new NodePool(
       url,
-      { min, max, queueLimit, preparedStatements, ...times, applicationName, ...own },
+      { min, max, queueLimit, preparedStatements, breakerFailures, ...times, applicationName, ...own },
       (error) => this.options.onIdleError(database, error),
       (state, error) => this.options.onBreaker?.(database, role, state, error),
     );

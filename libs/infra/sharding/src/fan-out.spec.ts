@@ -75,7 +75,7 @@ const merging = (stored: ReadonlyMap<string, readonly Item[]>, away: ReadonlySet
       if (away.has(id)) throw fail('shard.unavailable', { internal: id });
       const { limit, after } = requests.get(id)!;
       const rest = (stored.get(id) ?? []).filter((item) => after === null || compare(item, after) > 0);
-      return pageOf(rest.slice(0, limit + 1), limit, (item) => item);
+      return pageOf(rest.slice(0, limit + 1), { limit, after }, (item) => item);
     }),
 });
 

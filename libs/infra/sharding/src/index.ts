@@ -25,6 +25,7 @@ export {
   positionsOf,
 } from './fan-out-pages.js';
 export type { FanOutReadOptions, SystemReadContext } from './fan-out-reads.js';
+export { countedRowsMax, type Keyset, type Listing, listed } from './keyset.js';
 export { migrate, registerShards } from './migrating/migrate.js';
 export type { Backfill, ConcurrentIndex, Migration, MigrationClass, Phase } from './migrating/migration.js';
 export type { InstallationOptions, MigratedDatabase, MigratorOptions } from './migrating/options.js';

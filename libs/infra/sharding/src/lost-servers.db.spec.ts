@@ -62,6 +62,12 @@ let backends: readonly number[] = [];
 describe('a shard whose server has stopped', () => {
   it('[B-075] refuses its own tenants at once and for now, opens its breaker alone, and serves again by itself', async () => {
     await second.stop();
+    const early = await Promise.all(Array.from({ length: 3 }, () => ask(there).catch((error: unknown) => error)));
+    expect(early).toEqual(Array(3).fill(expect.objectContaining({ code: 'shard.unavailable', kind: 'unavailable' })));
+    expect(early).toEqual(
+      Array(3).fill(expect.objectContaining({ options: expect.objectContaining({ retryAfterMs: 5_000 }) })),
+    );
+    expect(breakers()['shard-2 primary']).toBe('closed');
     const codes = new Set<string>();
     for (let n = 0; n < 50; n += 1) codes.add(await codeOf(ask(there)));
     expect(codes).toEqual(new Set(['shard.unavailable']));
