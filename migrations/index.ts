@@ -18,6 +18,7 @@ import { Quotas1795219200009 } from './shard/1795219200009-quotas.js';
 import { QueryCare1795219200011 } from './shard/1795219200011-query-care.js';
 import { Figures1795219200012 } from './shard/1795219200012-figures.js';
 import { DeadJobs1795219200013 } from './shard/1795219200013-dead-jobs.js';
+import { PublicCatalogue1795219200014 } from './shard/1795219200014-public-catalogue.js';
 
 /** In the order in which they run. */
 export const directoryMigrations = [
@@ -43,6 +44,7 @@ export const shardMigrations = [
   QueryCare1795219200011,
   Figures1795219200012,
   DeadJobs1795219200013,
+  PublicCatalogue1795219200014,
 ];
 
 /** The versions of a database's schema that this build works with: the 13 digits of a migration's name. */
@@ -59,5 +61,5 @@ const upTo = (migrations: readonly { readonly name: string }[], min: number): Sc
 
 export const schemaWindows = {
   directory: upTo(directoryMigrations, 1795219200006),
-  shard: upTo(shardMigrations, 1795219200009),
+  shard: upTo(shardMigrations, 1795219200014),
 };

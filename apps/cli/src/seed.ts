@@ -1,8 +1,8 @@
 import type { INestApplicationContext } from '@nestjs/common';
-import { CalendarService, CatalogueService, seedClinic } from '#domain/appointments';
+import { CalendarService, CatalogueService, PublicCatalogueService, seedClinic } from '#domain/appointments';
 import type { NewMember } from '#domain/members';
 import { Users } from '#infra/identity';
-import { isAppError, type Plan } from '#infra/kernel';
+import { isAppError, type Plan, type TenantContext } from '#infra/kernel';
 import { Databases, Sharding, type TenantEntry } from '#infra/sharding';
 import type { Command } from './command.js';
 import { operatorContext, withProduct } from './product.js';
@@ -49,6 +49,7 @@ export const seedCommand: Command = {
     await withProduct(async (product) => {
       const clinic = await seedTenant(product, harbour);
       await seedPatients(product, clinic.ctx);
+      await openCatalogue(product, clinic.ctx);
       const club = await seedTenant(product, northside);
       await seedFiles(product, club.ctx, club.books);
       console.log(JSON.stringify(await seedReport(product, clinic)));
@@ -72,6 +73,13 @@ async function seedTenant(product: INestApplicationContext, demo: DemoTenant): P
     members: await seedMembers(product, ctx, demo.members),
     books: await seedSources(product, ctx),
   };
+}
+
+/** The clinic has a website. Whoever has closed its catalogue since, wanted that. */
+async function openCatalogue(product: INestApplicationContext, ctx: TenantContext): Promise<void> {
+  const catalogue = product.get(PublicCatalogueService);
+  const { version } = await catalogue.publication(ctx);
+  if (version === 1) await catalogue.publish(ctx, version, true);
 }
 
 async function findOrCreate(

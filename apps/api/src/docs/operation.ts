@@ -8,7 +8,7 @@ type Operation = NonNullable<OpenAPIObject['paths'][string]['get']>;
 type Parameter = NonNullable<Operation['parameters']>[number];
 type Responses = Operation['responses'];
 
-const problemStatuses = [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503] as const;
+const problemStatuses = [400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 500, 503, 504] as const;
 type ProblemStatus = (typeof problemStatuses)[number];
 
 const reference = (status: ProblemStatus) => ({ $ref: `#/components/responses/Problem${status}` });
@@ -95,6 +95,7 @@ function refusals(operation: Operation, { rule, readsIfMatch }: HandlerFacts): R
     429: rule.limit !== 'unlimited',
     500: true,
     503: true,
+    504: true,
   };
   return Object.fromEntries(
     problemStatuses.filter((status) => applies[status]).map((status) => [status, reference(status)]),

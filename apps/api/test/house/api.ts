@@ -3,7 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { parseConfig } from '#infra/config';
 import { Readiness } from '#infra/health';
 import { createLog } from '#infra/telemetry';
-import { openTestDatabases, type TestDatabases } from '#infra/testing';
+import { openTestDatabases, type TestCluster, type TestDatabases } from '#infra/testing';
 import { createApp } from '../../src/app.js';
 import { apiSlices } from '../../src/settings.js';
 
@@ -34,9 +34,13 @@ export class Api {
     readonly logLines: string[],
   ) {}
 
-  static async start(env: Readonly<Record<string, string>> = {}): Promise<Api> {
+  /** On servers of one's own where they are given. */
+  static async start(env: Readonly<Record<string, string>> = {}, cluster?: TestCluster): Promise<Api> {
     const privateKey = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-    const db = await openTestDatabases({ env: { TOKEN_SIGNING_KEY: privateKey, DRAIN_WAIT: '0', ...env } });
+    const db = await openTestDatabases({
+      env: { TOKEN_SIGNING_KEY: privateKey, DRAIN_WAIT: '0', ...env },
+      ...(cluster ? { cluster } : {}),
+    });
     const settings = parseConfig(apiSlices, { ...db.env, LOG_LEVEL: 'debug', ...env });
     const logLines: string[] = [];
     const to = { write: (line: string) => void logLines.push(line) };

@@ -185,12 +185,12 @@ describe('a planted name', () => {
     });
     expect(read.json.client.name).toBe(planted.name);
     expect([registered.status, found(registered.text).length]).toEqual([201, traces.length - 1]);
-    expect(searched.json.items).toMatchObject([{ id: registered.json.id, family: 'Quirkheim', phone: planted.phone }]);
+    expect(searched.json.data).toMatchObject([{ id: registered.json.id, family: 'Quirkheim', phone: planted.phone }]);
   });
 
   it('stands in what is shown of a file: its records, its rejected rows, and what a run left open', () => {
     for (const { status, text } of file.shown) expect([status, found(text).length]).toEqual([200, traces.length - 1]);
-    const [records, rejected, ragged, open] = file.shown.map(({ json }) => json.items);
+    const [records, rejected, ragged, open] = file.shown.map(({ json }) => json.data);
     expect(records).toHaveLength(2);
     expect(rejected.map((row: { code: string }) => row.code)).toEqual(['external_id_conflict', 'bad_date']);
     expect(ragged).toHaveLength(2);

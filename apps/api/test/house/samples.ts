@@ -1,6 +1,7 @@
 import { Identity, PasswordResets } from '#infra/identity';
 import { newId } from '#infra/kernel';
 import { analyticsSamples } from './analytics-samples.js';
+import { catalogueSamples } from './catalogue-samples.js';
 import { memberSamples } from './member-samples.js';
 import { operationsSamples } from './operations-samples.js';
 import { quotasSamples } from './quotas-samples.js';
@@ -203,6 +204,7 @@ export const samples: Readonly<Record<string, MakeSample>> = {
   ...operationsSamples,
   ...quotasSamples,
   ...analyticsSamples,
+  ...catalogueSamples,
 
   BatchController_run: owned(() => ({ body: { requests: [{ method: 'GET', path: '/api/v1/services' }] } })),
 

@@ -2,6 +2,11 @@ import { defineErrors } from '#infra/kernel';
 
 export const fail = defineErrors({
   'appointment.forbidden': { kind: 'forbidden', public: 'Your role does not allow this.' },
+  'catalogue.not_found': { kind: 'not_found', public: 'There is no such catalogue.' },
+  'catalogue.version_conflict': {
+    kind: 'precondition_failed',
+    public: 'Whether the catalogue is open has changed since you read it.',
+  },
   'location.not_found': { kind: 'not_found', public: 'There is no such location.' },
   'location.version_conflict': { kind: 'precondition_failed', public: 'The location has changed since you read it.' },
   'location.unknown_zone': { kind: 'invalid', public: 'tz is not a name of the IANA time-zone database.' },

@@ -13,6 +13,7 @@ import { AvailabilityService } from './availability.service.js';
 import { type BookingParts, BookingService } from './booking.service.js';
 import { CalendarService } from './calendar.service.js';
 import { CatalogueService } from './catalogue.service.js';
+import { PublicCatalogueService } from './public-catalogue.service.js';
 
 const parts = Symbol('parts of booking');
 
@@ -35,8 +36,14 @@ const parts = Symbol('parts of booking');
     {
       provide: CatalogueService,
       inject: [parts, Cache],
-      useFactory: ({ sharding, audit, clock, quotas }: BookingParts, cache: Cache) =>
-        new CatalogueService(sharding, audit, clock, quotas, cache),
+      useFactory: ({ sharding, audit, clock, quotas, outbox }: BookingParts, cache: Cache) =>
+        new CatalogueService(sharding, audit, clock, quotas, cache, outbox),
+    },
+    {
+      provide: PublicCatalogueService,
+      inject: [parts, Cache],
+      useFactory: ({ sharding, audit, clock, outbox }: BookingParts, cache: Cache) =>
+        new PublicCatalogueService(sharding, audit, clock, cache, outbox),
     },
     {
       provide: AnalyticsService,
@@ -67,6 +74,7 @@ const parts = Symbol('parts of booking');
     BookingService,
     CalendarService,
     CatalogueService,
+    PublicCatalogueService,
   ],
 })
 export class AppointmentsModule {}

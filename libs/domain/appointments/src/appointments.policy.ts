@@ -5,6 +5,7 @@ import { fail } from './appointments.errors.js';
 export const permissionOf = {
   'catalogue.read': 'catalogue.read',
   'catalogue.change': 'catalogue.manage',
+  'catalogue.publish': 'catalogue.manage',
   'availability.find': 'catalogue.read',
   'appointment.read': 'appointments.read',
   'appointment.book': 'appointments.book',

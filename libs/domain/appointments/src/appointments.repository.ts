@@ -1,5 +1,5 @@
-import { type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import { actorIdOf } from './actor.js';
 import type {
   Appointment,
@@ -32,6 +32,8 @@ type Stored<T> = Omit<T, 'createdAt' | 'updatedAt' | 'at'> & {
   readonly [K in keyof T & ('createdAt' | 'updatedAt' | 'at')]: Date;
 };
 
+type ListedRow = Stored<AppointmentRow> & { readonly orderMin: number };
+
 const wallText = `'YYYY-MM-DD"T"HH24:MI'`;
 const columns = `a.id, a.version, a.status, a.location_id as "locationId", a.service_id as "serviceId",
   a.start_min as "startMin", a.end_min as "endMin", to_char(a.local_start, ${wallText}) as "localStart", a.tz,
@@ -44,29 +46,31 @@ const inRange = (start: string) =>
   `${start} >= $2 and ${start} < $3 and ($4::text is null or a.status = $4) and ($5::uuid is null or a.location_id = $5)`;
 
 /**
- * One statement for each way to the rows, so that each is one range of an index. $1 tenant, $8 limit, $9 rows to pass over, $10 what narrows it.
+ * One statement for each way to the rows, so that each is one range of an index. $1 tenant, $6 what narrows it.
  * `offset 0` keeps the planner from joining all of a resource's visits when a page is wanted.
  */
 const listBy = {
   start: `select ${columns}, a.start_min as "orderMin" from appointment a
-    where a.tenant_id = $1 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8 offset $9`,
+    where a.tenant_id = $1 and ${inRange('a.start_min')}`,
   location: `select ${columns}, a.start_min as "orderMin" from appointment a
-    where a.tenant_id = $1 and a.location_id = $10 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8 offset $9`,
+    where a.tenant_id = $1 and a.location_id = $6 and ${inRange('a.start_min')}`,
   status: `select ${columns}, a.start_min as "orderMin" from appointment a
-    where a.tenant_id = $1 and a.status = $10 and ${inRange('a.start_min')} and (a.start_min, a.id) > ($6, $7)
-    order by a.start_min, a.id limit $8 offset $9`,
+    where a.tenant_id = $1 and a.status = $6 and ${inRange('a.start_min')}`,
   resource: `select ${columns}, r.start_min as "orderMin" from appointment_resource r
     cross join lateral (select * from appointment v where v.tenant_id = r.tenant_id and v.id = r.appointment_id offset 0) a
-    where r.tenant_id = $1 and r.resource_id = $10 and ${inRange('r.start_min')}
-      and (r.start_min, r.appointment_id) > ($6, $7)
-    order by r.start_min, r.appointment_id limit $8 offset $9`,
+    where r.tenant_id = $1 and r.resource_id = $6 and ${inRange('r.start_min')}`,
 } as const;
+
+const byStart = (columns: readonly [string, string]): Keyset<ListedRow, AppointmentKey> => ({
+  columns,
+  keyOf: ({ orderMin, id }) => ({ startMin: orderMin, id }),
+  valuesOf: ({ startMin, id }) => [startMin, id],
+});
+const byVisit = byStart(['a.start_min', 'a.id']);
+const byShare = byStart(['r.start_min', 'r.appointment_id']);
 
 const lowestMin = -2_147_483_648;
 const highestMin = 2_147_483_647;
-const nil = '00000000-0000-0000-0000-000000000000';
 
 const insertHistory = `insert into appointment_history (tenant_id, id, appointment_id, version, event, status, start_min,
   end_min, local_start, tz, tzdb_version, resources, reason, note, actor_kind, actor_id, at)
@@ -136,25 +140,21 @@ export class AppointmentsRepository {
   async list(
     tx: ReadContext,
     filter: AppointmentFilter,
-    { limit, after, skip = 0 }: PageRequest<AppointmentKey>,
+    page: PageRequest<AppointmentKey>,
   ): Promise<Page<AppointmentRow, AppointmentKey>> {
     const { fromMin = lowestMin, toMin = highestMin, resourceId, locationId, status } = filter;
     const way = resourceId ? 'resource' : locationId ? 'location' : status ? 'status' : 'start';
     const narrowed = resourceId ?? locationId ?? status;
-    const rows = await tx.db.query<Stored<AppointmentRow> & { readonly orderMin: number }>(listBy[way], [
+    const values = [
       tx.tenant.id,
       fromMin,
       toMin,
       way === 'status' ? null : (status ?? null),
       way === 'location' ? null : (locationId ?? null),
-      after?.startMin ?? lowestMin,
-      after?.id ?? nil,
-      limit + 1,
-      skip,
       ...(narrowed === undefined ? [] : [narrowed]),
-    ]);
-    const page = pageOf(rows, limit, ({ orderMin, id }) => ({ startMin: orderMin, id }));
-    return { ...page, items: page.items.map(({ orderMin: _, ...row }) => withInstants(row)) };
+    ];
+    const found = await listed(tx.db, { select: listBy[way], values }, way === 'resource' ? byShare : byVisit, page);
+    return { ...found, items: found.items.map(({ orderMin: _, ...row }) => withInstants(row)) };
   }
 
   /** Oldest first. */

@@ -55,7 +55,7 @@ export class AppointmentsService {
       resourceType: 'appointment',
       subjectIds: items.map(({ id }) => id),
     });
-    return { items, next: found.next };
+    return { ...found, items };
   }
 
   async #listed(tx: ReadContext, filter: AppointmentFilter, page: PageRequest<AppointmentKey>) {

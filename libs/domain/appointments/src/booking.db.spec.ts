@@ -60,9 +60,11 @@ describe('booking a visit', () => {
     const booked = await book(clinic);
     const count = async () => (await rowsOf(db, clinic)).length;
     const before = await count();
-    const facts = await db.asAdmin('shard-1', 'select kind, name, key, payload from outbox where tenant_id = $1', [
-      clinic.ctx.tenant.id,
-    ]);
+    const facts = await db.asAdmin(
+      'shard-1',
+      `select kind, name, key, payload from outbox where tenant_id = $1 and name like 'appointment.%'`,
+      [clinic.ctx.tenant.id],
+    );
     const payload = { appointmentId: booked.id, locationId: clinic.locationId, version: 1 };
     expect(facts).toEqual([{ kind: 'fact', name: 'appointment.booked', key: booked.id, payload }]);
     const audited = await db.asAdmin<{ action: string; resource_id: string }>(

@@ -1,5 +1,5 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
 import type { LocalDate } from '#infra/time';
 import { fail } from './appointments.errors.js';
 import { type Block, type BlockId, type BlockKey, type Obstacle } from './block.js';
@@ -9,11 +9,16 @@ import type { DatedSchedule, DayWindow, Override } from './schedule.js';
 
 /** The most obstacles that a refused block names. */
 const obstaclesMax = 20;
-const beforeEverything: BlockKey = { startMin: -2_147_483_648, id: '00000000-0000-0000-0000-000000000000' as BlockId };
 
 interface BlockRow extends Omit<Block, 'createdAt'> {
   readonly createdAt: Date;
 }
+
+const byStart: Keyset<BlockRow, BlockKey> = {
+  columns: ['start_min', 'id'],
+  keyOf: ({ startMin, id }) => ({ startMin, id }),
+  valuesOf: ({ startMin, id }) => [startMin, id],
+};
 
 /** Every statement about schedules, overrides and blocks. */
 export class CalendarRepository {
@@ -102,17 +107,11 @@ export class CalendarRepository {
     fromMin: number,
     page: PageRequest<BlockKey>,
   ): Promise<Page<Block, BlockKey>> {
-    const after = page.after ?? beforeEverything;
-    const rows = await tx.db.query<BlockRow>(
-      `select id, resource_id as "resourceId", reason, start_min as "startMin", end_min as "endMin",
-              created_at as "createdAt"
-         from block
-        where tenant_id = $1 and resource_id = $2 and end_min > $3 and (start_min, id) > ($4, $5)
-        order by start_min, id limit $6 offset $7`,
-      [tx.tenant.id, id, fromMin, after.startMin, after.id, page.limit + 1, page.skip ?? 0],
-    );
-    const blocks = rows.map((row) => ({ ...row, createdAt: row.createdAt.getTime() }));
-    return pageOf(blocks, page.limit, (block) => ({ startMin: block.startMin, id: block.id }));
+    const select = `select id, resource_id as "resourceId", reason, start_min as "startMin", end_min as "endMin",
+        created_at as "createdAt"
+      from block where tenant_id = $1 and resource_id = $2 and end_min > $3`;
+    const found = await listed(tx.db, { select, values: [tx.tenant.id, id, fromMin] }, byStart, page);
+    return { ...found, items: found.items.map((row) => ({ ...row, createdAt: row.createdAt.getTime() })) };
   }
 
   /** False where the resource has no such block. */

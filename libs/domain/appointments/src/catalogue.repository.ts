@@ -1,5 +1,5 @@
-import { type Instant, newId, type Page, type PageRequest, pageOf, toDate } from '#infra/kernel';
-import { type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, violatedConstraint, type WriteContext } from '#infra/sharding';
 import { fail } from './appointments.errors.js';
 import {
   type Location,
@@ -18,8 +18,11 @@ const serviceColumns = `id, name, duration_min as "durationMin", segments,
   notice_min as "noticeMin", horizon_days as "horizonDays", active, version`;
 const resourceColumns = 'id, location_id as "locationId", kind, name, capacity, active, version';
 
-/** Smaller than every id. */
-const nil = '00000000-0000-0000-0000-000000000000';
+const byCreation = <Id>(): Keyset<{ readonly id: Id }, Id> => ({
+  columns: ['id'],
+  keyOf: ({ id }) => id,
+  valuesOf: (id) => [id],
+});
 
 /** Every statement about locations, services, resources and skills. Lists go in order of creation. */
 export class CatalogueRepository {
@@ -43,11 +46,8 @@ export class CatalogueRepository {
   }
 
   async locations(tx: ReadContext, page: PageRequest<LocationId>): Promise<Page<Location, LocationId>> {
-    const rows = await tx.db.query<Location>(
-      `select ${locationColumns} from location where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
-      [tx.tenant.id, page.after ?? nil, page.limit + 1, page.skip ?? 0],
-    );
-    return pageOf(rows, page.limit, ({ id }) => id);
+    const select = `select ${locationColumns} from location where tenant_id = $1`;
+    return listed<Location, LocationId>(tx.db, { select, values: [tx.tenant.id] }, byCreation(), page);
   }
 
   async updateLocation(tx: WriteContext, { id, name, active, version }: Location, at: Instant): Promise<void> {
@@ -77,11 +77,8 @@ export class CatalogueRepository {
   }
 
   async services(tx: ReadContext, page: PageRequest<ServiceId>): Promise<Page<Service, ServiceId>> {
-    const rows = await tx.db.query<Service>(
-      `select ${serviceColumns} from service where tenant_id = $1 and id > $2 order by id limit $3 offset $4`,
-      [tx.tenant.id, page.after ?? nil, page.limit + 1, page.skip ?? 0],
-    );
-    return pageOf(rows, page.limit, ({ id }) => id);
+    const select = `select ${serviceColumns} from service where tenant_id = $1`;
+    return listed<Service, ServiceId>(tx.db, { select, values: [tx.tenant.id] }, byCreation(), page);
   }
 
   async updateService(tx: WriteContext, service: Service, at: Instant): Promise<void> {
@@ -129,13 +126,10 @@ export class CatalogueRepository {
     filter: ResourceFilter,
     page: PageRequest<ResourceId>,
   ): Promise<Page<Resource, ResourceId>> {
-    const rows = await tx.db.query<Resource>(
-      `select ${resourceColumns} from resource
-        where tenant_id = $1 and id > $2 and ($3::uuid is null or location_id = $3) and ($4::text is null or kind = $4)
-        order by id limit $5 offset $6`,
-      [tx.tenant.id, page.after ?? nil, filter.locationId ?? null, filter.kind ?? null, page.limit + 1, page.skip ?? 0],
-    );
-    return pageOf(rows, page.limit, ({ id }) => id);
+    const select = `select ${resourceColumns} from resource
+      where tenant_id = $1 and ($2::uuid is null or location_id = $2) and ($3::text is null or kind = $3)`;
+    const values = [tx.tenant.id, filter.locationId ?? null, filter.kind ?? null];
+    return listed<Resource, ResourceId>(tx.db, { select, values }, byCreation(), page);
   }
 
   async updateResource(tx: WriteContext, resource: Resource, at: Instant): Promise<void> {

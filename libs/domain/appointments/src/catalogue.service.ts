@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Audit } from '#infra/audit';
 import { Cache } from '#infra/cache';
 import { type Clock, newId, type Page, type PageRequest, type TenantContext } from '#infra/kernel';
+import type { Outbox } from '#infra/queues';
 import type { Quotas } from '#infra/quotas';
 import { Sharding, type WriteContext } from '#infra/sharding';
 import { isZone, minuteOfInstant } from '#infra/time';
@@ -24,7 +25,9 @@ import {
 } from './catalogue.js';
 import { CatalogueRepository } from './catalogue.repository.js';
 import { ClaimsRepository } from './claims.repository.js';
+import { forgetPart } from './forget-catalogue.js';
 import { expectNamed } from './named.js';
+import { catalogueTags } from './public-catalogue.js';
 import type { ResourceId } from './resource.js';
 import { expectVersion, nextVersion } from './versions.js';
 
@@ -34,9 +37,6 @@ const skillsMax = 500;
 interface Offered {
   readonly active: boolean;
 }
-
-/** Lists and single services are forgotten together: they change rarely. */
-const servicesTag = 'services';
 
 /** What is offered, where, and who or what it takes. Services are read through the cache. */
 @Injectable()
@@ -50,6 +50,7 @@ export class CatalogueService {
     private readonly clock: Clock,
     private readonly quotas: Quotas,
     private readonly cache: Cache,
+    private readonly outbox: Outbox,
   ) {}
 
   async createLocation(ctx: TenantContext, input: NewLocation): Promise<Location> {
@@ -110,15 +111,19 @@ export class CatalogueService {
 
   async services(ctx: TenantContext, page: PageRequest<ServiceId>): Promise<Page<Service, ServiceId>> {
     demand(ctx, 'catalogue.read');
-    const key = `services:${page.limit}:${page.after ?? 'first'}:${page.skip ?? 0}`;
+    const { limit, after, before = null, skip = 0, counted = false } = page;
+    const from = before === null ? `after:${after ?? 'none'}` : `before:${before}`;
+    const key = `services:${limit}:${from}:${skip}:${counted}`;
     const load = (asker: TenantContext) => this.sharding.read(asker, (tx) => this.#rows.services(tx, page));
-    return this.cache.getOrSet(ctx, 'catalogue', key, load, { tags: () => [servicesTag] });
+    return this.cache.getOrSet(ctx, 'catalogue', key, load, { tags: () => [catalogueTags.services] });
   }
 
   async service(ctx: TenantContext, id: ServiceId): Promise<Service> {
     demand(ctx, 'catalogue.read');
     const load = (asker: TenantContext) => this.sharding.read(asker, (tx) => this.#rows.service(tx, id));
-    const found = await this.cache.getOrSet(ctx, 'catalogue', `service:${id}`, load, { tags: () => [servicesTag] });
+    const found = await this.cache.getOrSet(ctx, 'catalogue', `service:${id}`, load, {
+      tags: () => [catalogueTags.services],
+    });
     if (!found) throw fail('service.not_found');
     return found;
   }
@@ -256,7 +261,8 @@ export class CatalogueService {
     before?: { readonly version: number },
     changes: object = {},
   ): Promise<void> {
-    if (action.startsWith('service.')) tx.afterCommit(() => void this.cache.forgetTag(tx, servicesTag));
+    const tag = tagOf(action);
+    if (tag !== undefined) await forgetPart(tx, tag, { cache: this.cache, outbox: this.outbox });
     await this.audit.record(tx, {
       action,
       resourceType: action.slice(0, action.indexOf('.')),
@@ -267,3 +273,9 @@ export class CatalogueService {
     });
   }
 }
+
+/** Lists and single services are forgotten together, and so are locations: they change rarely. */
+const tagOf = (action: string): 'services' | 'locations' | undefined => {
+  if (action.startsWith('service.')) return catalogueTags.services;
+  return action.startsWith('location.') ? catalogueTags.locations : undefined;
+};

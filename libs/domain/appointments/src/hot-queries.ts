@@ -7,11 +7,14 @@ import { AvailabilityRepository } from './availability.repository.js';
 import { CalendarRepository } from './calendar.repository.js';
 import type { LocationId, ServiceId } from './catalogue.js';
 import { CatalogueRepository } from './catalogue.repository.js';
+import { publicCatalogueMax } from './public-catalogue.js';
+import { PublicCatalogueRepository } from './public-catalogue.repository.js';
 import type { ResourceId } from './resource.js';
 
 const visits = new AppointmentsRepository();
 const analytics = new AnalyticsRepository();
 const catalogue = new CatalogueRepository();
+const published = new PublicCatalogueRepository();
 const calendar = new CalendarRepository();
 
 const page = { limit: 50, after: null };
@@ -99,6 +102,23 @@ export const appointmentQueries: readonly HotQuery[] = [
     place: 'shard',
     lists: 'GET /api/v1/services',
     run: (tx) => catalogue.services(tx, page),
+  },
+  {
+    name: 'catalogue.publication',
+    place: 'shard',
+    run: (tx) => published.publication(tx),
+  },
+  {
+    name: 'catalogue.public_services',
+    place: 'shard',
+    lists: 'GET /api/v1/catalogues/{id}/services',
+    run: (tx) => published.services(tx, publicCatalogueMax),
+  },
+  {
+    name: 'catalogue.public_locations',
+    place: 'shard',
+    lists: 'GET /api/v1/catalogues/{id}/locations',
+    run: (tx) => published.locations(tx, publicCatalogueMax),
   },
   {
     name: 'resources.all',

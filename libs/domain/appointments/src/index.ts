@@ -23,6 +23,7 @@ export {
   type Share,
 } from './appointment.js';
 export { appointmentFacts } from './appointments.facts.js';
+export { appointmentJobs, forgetCatalogue } from './appointments.jobs.js';
 export { AppointmentsModule } from './appointments.module.js';
 export { type AppointmentVerb, permissionOf } from './appointments.policy.js';
 export { AppointmentsService, type Cancellation } from './appointments.service.js';
@@ -48,6 +49,9 @@ export {
 } from './catalogue.js';
 export { CatalogueService } from './catalogue.service.js';
 export { appointmentQueries } from './hot-queries.js';
+export type { Publication, PublicLocation, PublicService } from './public-catalogue.js';
+export { publicCatalogueMax } from './public-catalogue.js';
+export { PublicCatalogueService } from './public-catalogue.service.js';
 export { type ResourceId, type ResourceKind, resourceKinds } from './resource.js';
 export type { DatedSchedule, DayWindow, Override, WeeklyRule } from './schedule.js';
 export { type SeededClinic, seedClinic } from './seed-clinic.js';

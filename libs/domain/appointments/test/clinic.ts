@@ -7,6 +7,7 @@ import { createLog, Metrics } from '#infra/telemetry';
 import type { TestDatabases } from '#infra/testing';
 import { type LocalDate, minuteOfInstant } from '#infra/time';
 import { appointmentFacts } from '../src/appointments.facts.js';
+import { appointmentJobs } from '../src/appointments.jobs.js';
 import { AppointmentsService } from '../src/appointments.service.js';
 import { AvailabilityService } from '../src/availability.service.js';
 import { BookingService, type NewBooking } from '../src/booking.service.js';
@@ -25,7 +26,11 @@ export function openServices(db: TestDatabases) {
   const { sharding, audit, crypto, clock, redis } = db;
   const log = createLog({ level: 'error', service: 'test' }, identity);
   const metrics = new Metrics({ config: { monitoring: true, service: 'test' }, identity, log });
-  const outbox = new Outbox(new Catalogue({ facts: appointmentFacts }), new Nudge(redis, log), clock);
+  const outbox = new Outbox(
+    new Catalogue({ jobs: appointmentJobs, facts: appointmentFacts }),
+    new Nudge(redis, log),
+    clock,
+  );
   const quotas = new Quotas({ sharding, clock, log, metrics });
   const parts = { sharding, audit, outbox, crypto, metrics, clock, quotas };
   const { cache: config } = parseConfig({ cache: cacheConfig }, db.env);
@@ -35,7 +40,8 @@ export function openServices(db: TestDatabases) {
     metrics,
     cache,
     availability,
-    catalogue: new CatalogueService(sharding, audit, clock, quotas, cache),
+    outbox,
+    catalogue: new CatalogueService(sharding, audit, clock, quotas, cache, outbox),
     calendar: new CalendarService(sharding, audit, clock),
     booking: new BookingService(parts, availability),
     appointments: new AppointmentsService(parts),
