@@ -7,7 +7,7 @@ export const fail = defineErrors({
   'request.invalid': { kind: 'invalid', public: 'The request can be read, but parts of it are wrong; see errors.' },
   'request.headers_too_large': { kind: 'too_large', public: 'The headers are larger than this server takes.' },
   'request.too_large': { kind: 'too_large', public: 'The body is larger than this operation takes.' },
-  'request.body_too_slow': { kind: 'timeout', public: 'The body did not arrive in time.' },
+  'request.body_too_slow': { kind: 'too_slow', public: 'The body did not arrive in time.' },
   'request.broken_off': { kind: 'unparsable', public: 'The body ended before it was complete.' },
   'request.if_match_required': {
     kind: 'precondition_required',

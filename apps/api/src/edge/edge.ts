@@ -8,7 +8,6 @@ import { byteMediaTypes } from './byte-media.js';
 import { compressionOptions } from './compression.js';
 import { Cursors } from './cursors.js';
 import { fail } from './edge.errors.js';
-import { answerUnchanged } from './http-cache.js';
 import { observeRequests } from './observe.js';
 import type { EdgeParts } from './ports.js';
 import { planRoute } from './route-plan.js';
@@ -42,7 +41,6 @@ const corsOptions = {
 /** Puts the whole edge on a server that has no routes yet. Hooks run in the order in which they stand here. */
 export async function installEdge(server: FastifyInstance, parts: EdgeParts): Promise<void> {
   server.decorateRequest('startedAtMs', 0);
-  server.decorateRequest('observed', false);
   server.decorateRequest('known', false);
   server.decorate('cursors', new Cursors(parts.cursors));
   observeRequests(server, parts);
@@ -51,7 +49,6 @@ export async function installEdge(server: FastifyInstance, parts: EdgeParts): Pr
   readJson(server);
   server.addContentTypeParser(byteMediaTypes.csv, parseBytes('csv'));
   server.addHook('onRoute', (options) => planRoute(parts, options));
-  answerUnchanged(server);
   const origins = [...parts.config.corsOrigins];
   if (origins.length > 0) await server.register(cors, { ...corsOptions, origin: origins });
   if (parts.config.compression) await server.register(compress, compressionOptions);

@@ -2,6 +2,7 @@ import type { Context } from '#infra/kernel';
 import type { Admission } from '#infra/throttling';
 import type { RouteFacts } from './access.js';
 import type { Cursors } from './cursors.js';
+import type { Observing } from './observing.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -24,7 +25,8 @@ declare module 'fastify' {
     cursors: Cursors;
   }
   interface FastifyContextConfig extends Partial<RouteFacts> {
-    /** Says why a route has no access rule: a page or a probe without personal data. */
-    open?: 'docs' | 'metrics' | 'probe';
+    observing?: Observing;
+    /** Says why a route has no access rule: a page, a file or a probe without personal data. */
+    open?: 'docs' | 'metrics' | 'probe' | 'static';
   }
 }

@@ -6,6 +6,7 @@ export { Ctx, IfMatch } from './parameters.js';
 export { type Part, type PartAnswer, Parts, PartsOfBatch } from './parts.js';
 export { problemAnswer } from './problem.js';
 export {
+  allOf,
   currency,
   emailAddress,
   idOf,

@@ -3,6 +3,7 @@ import type { FastifyRequest, InjectOptions } from 'fastify';
 import { monotonicMs } from '#infra/kernel';
 import { bearerToken } from './access-guard.js';
 import { answerDeadlineMs } from './server-options.js';
+import { timeLeftHeader } from './time-left.js';
 
 /** One request inside another. */
 export interface Part {
@@ -24,7 +25,10 @@ export interface PartAnswer {
 /** Headers of an answer that belong to the part and not to the connection. */
 const told = ['etag', 'idempotency-replayed', 'location', 'retry-after', 'x-consistency-token'] as const;
 
-/** Puts requests to this very server as whoever called: each goes through every hook, with its own admission, limits and audit. */
+/** How long after its deadline a part may still say what became of it: that its statement was cancelled. */
+const lastWordMs = 1_000;
+
+/** Puts requests to this very server as whoever called: each goes through every hook, with its own admission, limits and audit, and all of them within the time of the whole. */
 export class Parts {
   constructor(private readonly whole: FastifyRequest) {}
 
@@ -32,13 +36,31 @@ export class Parts {
     return this.whole.abandoned;
   }
 
-  /** Too late to begin another one: each may take as long as any request. */
+  /** Too late to begin another one: each gets half of a request's time at least. */
   get timeIsUp(): boolean {
-    return monotonicMs() - this.whole.startedAtMs >= answerDeadlineMs / 2;
+    return this.leftMs < answerDeadlineMs / 2;
   }
 
-  /** `number` from 1: part of the part's request id. */
-  async call({ method, path, headers, body }: Part, number: number): Promise<PartAnswer> {
+  /**
+   * `number` from 1: part of the part's request id. Rejects where the whole's time is over and the
+   * part has not said what became of it.
+   */
+  async call(part: Part, number: number): Promise<PartAnswer> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error('the time of the whole is over')),
+        Math.max(0, this.leftMs) + lastWordMs,
+      );
+    });
+    return Promise.race([this.answerOf(part, number), late]).finally(() => clearTimeout(timer));
+  }
+
+  private get leftMs(): number {
+    return answerDeadlineMs - (monotonicMs() - this.whole.startedAtMs);
+  }
+
+  private async answerOf({ method, path, headers, body }: Part, number: number): Promise<PartAnswer> {
     const answer = await this.whole.server.inject({
       method,
       url: path,
@@ -61,6 +83,7 @@ export class Parts {
     return {
       authorization: `Bearer ${bearerToken(headers.authorization)}`,
       'x-request-id': `${id}.${number}`,
+      [timeLeftHeader]: String(Math.max(0, Math.floor(this.leftMs))),
       ...(forwarded === undefined ? {} : { 'x-forwarded-for': String(forwarded) }),
     };
   }

@@ -39,7 +39,7 @@ export function statusOf(kind: ErrorKind): number {
       return 403;
     case 'not_found':
       return 404;
-    case 'timeout':
+    case 'too_slow':
       return 408;
     case 'conflict':
       return 409;
@@ -59,6 +59,8 @@ export function statusOf(kind: ErrorKind): number {
       return 500;
     case 'unavailable':
       return 503;
+    case 'timeout':
+      return 504;
   }
 }
 

@@ -28,6 +28,7 @@ function missingInRule(rule: Partial<AccessRule>, known: KnownNames): string[] {
     [!limit, 'a limit class'],
     [!!limit && !isProbe && !known.limits.has(limit), `a limit class that exists (${limit})`],
     [!!caching && audit !== 'none', 'an answer without personal data, since clients may keep it'],
+    [caching === 'public' && !isPublic, 'an answer that is the same for everybody, since caches between may keep it'],
     [isPublic && idempotency !== undefined, 'a tenant, in which alone an Idempotency-Key can be kept'],
   ];
   return complaints.filter(([applies]) => applies).map(([, complaint]) => complaint);

@@ -15,15 +15,18 @@ export const securityHeaders = Object.freeze({
   'cache-control': 'no-store',
 });
 
-/** For the pages of /docs: their own scripts, styles, pictures and calls; nothing from elsewhere. */
-export const docsSecurityPolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+/** For the page of /docs: scripts, styles and pictures of ours, from here or from the CDN; calls to here alone. */
+export function docsSecurityPolicy(cdnOrigin?: string): string {
+  const ours = cdnOrigin === undefined ? "'self'" : `'self' ${cdnOrigin}`;
+  return [
+    "default-src 'none'",
+    `script-src ${ours}`,
+    `style-src ${ours} 'unsafe-inline'`,
+    `img-src ${ours} data:`,
+    `font-src ${ours}`,
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+}

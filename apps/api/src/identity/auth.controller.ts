@@ -33,7 +33,14 @@ export class AuthController {
     ...open,
     audit: 'session.login',
     answers: loginAnswer,
-    refusals: ['credentials.wrong', 'login.locked', 'login.busy', 'tenant.suspended'],
+    refusals: [
+      'credentials.wrong',
+      'auth.challenge_required',
+      'auth.challenge_failed',
+      'login.locked',
+      'login.busy',
+      'tenant.suspended',
+    ],
     summary: 'Log in with tenant, e-mail and password',
   })
   async login(@Ctx() ctx: Context, @Body({ schema: loginBody }) body: z.infer<typeof loginBody>) {

@@ -12,7 +12,19 @@ const password = z
   .refine((text) => text.isWellFormed(), { message: 'must be well-formed Unicode' });
 const token = z.string().min(1).max(200);
 
-export const loginBody = z.strictObject({ tenant: tenantSlug, email: emailAddress, password });
+const challengeToken = z
+  .string()
+  .min(1)
+  .max(8_192)
+  .regex(/^[!-~]+$/)
+  .meta({ description: 'of a solved challenge, where auth.challenge_required asked for one' });
+
+export const loginBody = z.strictObject({
+  tenant: tenantSlug,
+  email: emailAddress,
+  password,
+  challengeToken: challengeToken.optional(),
+});
 export const refreshBody = z.strictObject({ refreshToken: token });
 export const acceptBody = z.strictObject({ token, password, displayName: line(120) });
 export const resetBody = z.strictObject({ tenant: tenantSlug, email: emailAddress });

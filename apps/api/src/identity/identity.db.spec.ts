@@ -1,30 +1,10 @@
-import { generateKeyPairSync } from 'node:crypto';
-import { Global, Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { z } from 'zod';
-import { Audit } from '#infra/audit';
-import { parseConfig } from '#infra/config';
-import { RootKey, SealedCursor, TenantCrypto } from '#infra/crypto';
-import {
-  Identity,
-  IdentityModule,
-  type InvitationId,
-  identityConfig,
-  identityJobs,
-  permissionsByRole,
-  Sessions,
-} from '#infra/identity';
+import { Identity, type InvitationId } from '#infra/identity';
 import { FixedClock, newId, type TenantContext } from '#infra/kernel';
-import { Catalogue, Nudge, Outbox } from '#infra/queues';
-import { Sharding } from '#infra/sharding';
-import { createLog, HttpMetrics, Log, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases } from '#infra/testing';
-import { Limits, limitClasses, measuredAdmissions, throttlingConfig } from '#infra/throttling';
-import { apiConfig } from '../api.config.js';
-import { doorLimits } from '../edge/admission.js';
-import { buildServer } from '../edge/server.js';
+import { startIdentityApi } from '../../test/identity-api.js';
 import { grantAnswer, joinedAnswer, loginAnswer } from './auth.dto.js';
-import { IdentityApiModule } from './identity-api.module.js';
 import { sessionsAnswer } from './sessions.dto.js';
 import { invitedAnswer, userAnswer, usersAnswer } from './users.dto.js';
 
@@ -36,7 +16,7 @@ let owner: { ctx: TenantContext; slug: string; email: string };
 
 beforeAll(async () => {
   databases = await openTestDatabases({ clock });
-  app = await startApi(databases);
+  app = await startIdentityApi(databases, clock);
 });
 afterAll(async () => {
   // Not app.close(): the databases belong to the test, which closes them itself.
@@ -50,52 +30,6 @@ beforeEach(async () => {
   await app.get(Identity).users.createOwner(ctx, { email, displayName: 'Inès Moreau', password });
   owner = { ctx, slug, email };
 });
-
-async function startApi({ sharding, crypto, audit, redis, rootKey }: TestDatabases): Promise<NestFastifyApplication> {
-  const privateKey = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-  const { api, identity, throttling } = parseConfig(
-    { api: apiConfig, identity: identityConfig, throttling: throttlingConfig },
-    { TOKEN_SIGNING_KEY: privateKey, DRAIN_WAIT: '0', ENABLE_RATE_LIMITING: 'false' },
-  );
-  const log = createLog({ level: 'error', service: 'praxis' }, { app: 'api', version: '0' });
-  const metrics = new Metrics();
-  const ground = [
-    { provide: Sharding, useValue: sharding },
-    { provide: TenantCrypto, useValue: crypto },
-    { provide: Audit, useValue: audit },
-    { provide: RootKey, useValue: rootKey },
-    { provide: Log, useValue: log },
-    { provide: Metrics, useValue: metrics },
-    { provide: Outbox, useValue: new Outbox(new Catalogue({ jobs: identityJobs }), new Nudge(redis, log), clock) },
-  ];
-  @Global()
-  @Module({ providers: ground, exports: ground.map(({ provide }) => provide) })
-  class Ground {}
-  @Module({ imports: [Ground, IdentityModule.forRoot(identity, { clock }), IdentityApiModule] })
-  class Api {}
-  return buildServer(Api, {
-    config: api,
-    log,
-    known: {
-      limits: new Set(Object.keys(limitClasses)),
-      permissions: new Set(Object.values(permissionsByRole).flat()),
-    },
-    partsOf: (built) => ({
-      config: api,
-      clock,
-      log,
-      metrics: new HttpMetrics(metrics, 'api'),
-      sessions: built.get(Sessions),
-      audit,
-      fingerprints: crypto,
-      cursors: new SealedCursor(crypto, clock),
-      limits: new Limits({ config: throttling, redis, log, metrics, clock }),
-      doors: measuredAdmissions(doorLimits(api), metrics),
-      isDraining: () => false,
-    }),
-    openRoutes: () => undefined,
-  });
-}
 
 interface Call {
   readonly token?: string;
@@ -144,7 +78,7 @@ describe('identity over HTTP', () => {
     const refreshed = await call('POST', '/auth/refresh', { body: { refreshToken: first.refreshToken } });
     const { accessToken, refreshToken } = grantAnswer.parse(refreshed.body);
     const listed = await call('GET', '/sessions', { token: accessToken });
-    expect(sessionsAnswer.parse(listed.body).items).toMatchObject([{ id: first.sessionId, current: true }]);
+    expect(sessionsAnswer.parse(listed.body).data).toMatchObject([{ id: first.sessionId, current: true }]);
     expect((await call('POST', '/auth/logout', { token: accessToken })).status).toBe(204);
     expect(await call('GET', '/users/me', { token: accessToken })).toMatchObject({
       status: 401,
@@ -194,10 +128,15 @@ describe('identity over HTTP', () => {
     const { accessToken } = await login();
     await join(['nurse']);
     const first = await call('GET', '/users?limit=1', { token: accessToken });
-    const { items, next } = usersAnswer.parse(first.body);
-    const second = await call('GET', `/users?limit=1&cursor=${next}`, { token: accessToken });
-    expect(usersAnswer.parse(second.body)).toMatchObject({ items: [{ displayName: 'Ravi' }], next: null });
-    expect(items).toMatchObject([{ displayName: 'Inès Moreau' }]);
+    const { data, page } = usersAnswer.parse(first.body);
+    const second = await call('GET', `/users?limit=1&cursor=${'nextCursor' in page ? page.nextCursor : ''}`, {
+      token: accessToken,
+    });
+    expect(usersAnswer.parse(second.body)).toMatchObject({
+      data: [{ displayName: 'Ravi' }],
+      page: { nextCursor: null },
+    });
+    expect(data).toMatchObject([{ displayName: 'Inès Moreau' }]);
   });
 
   it('changes users only from the version that was read, and denies those who may not', async () => {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Session } from '#infra/identity';
 import { type SessionId, type TenantContext } from '#infra/kernel';
-import { idOf, instantText, utcText } from '../edge/index.js';
+import { allOf, idOf, instantText, utcText } from '../edge/index.js';
 
 const sessionAnswer = z.strictObject({
   id: idOf<SessionId>('session'),
@@ -13,10 +13,10 @@ const sessionAnswer = z.strictObject({
   current: z.boolean(),
 });
 /** All of them: nobody has more than 100. */
-export const sessionsAnswer = z.strictObject({ items: z.array(sessionAnswer) });
+export const sessionsAnswer = allOf(sessionAnswer);
 
 export const presentSessions = ({ actor }: TenantContext, sessions: readonly Session[]) => ({
-  items: sessions.map((session) => ({
+  data: sessions.map((session) => ({
     id: session.id,
     createdAt: utcText(session.createdAt),
     lastSeenAt: utcText(session.lastSeenAt),

@@ -1,6 +1,7 @@
 import type { RootKey } from '#infra/crypto';
 import type { Metrics } from '#infra/telemetry';
 import { AccessTokens } from './access-tokens.js';
+import { type ChallengeProvider, NoChallenge } from './challenge.js';
 import { signingKeyOf } from './identity.config.js';
 import { Identity } from './identity.js';
 import { IdentityMetrics } from './identity.metrics.js';
@@ -9,16 +10,18 @@ import { Passwords } from './passwords.js';
 import { standingLoader } from './sessions.js';
 import { Standings } from './standings.js';
 
-type Made = 'metrics' | 'passwords' | 'tokens' | 'standings' | 'keys';
+type Made = 'challenges' | 'metrics' | 'passwords' | 'tokens' | 'standings' | 'keys';
 
 /** What identity is made from; the rest it makes itself. */
 export interface IdentityNeeds extends Omit<IdentityParts, Made> {
   readonly root: RootKey;
   readonly metrics: Metrics;
+  /** Nobody is challenged unless said otherwise. */
+  readonly challenges?: ChallengeProvider;
 }
 
 /** One Identity for a process, with or without Nest. */
-export function createIdentity({ root, metrics, ...given }: IdentityNeeds): Identity {
+export function createIdentity({ root, metrics, challenges = new NoChallenge(), ...given }: IdentityNeeds): Identity {
   const { config, clock } = given;
   const tokens = new AccessTokens(
     {
@@ -31,6 +34,7 @@ export function createIdentity({ root, metrics, ...given }: IdentityNeeds): Iden
   );
   return new Identity({
     ...given,
+    challenges,
     tokens,
     metrics: new IdentityMetrics(metrics),
     passwords: new Passwords(),

@@ -3,6 +3,14 @@ import { defineErrors } from '#infra/kernel';
 export const fail = defineErrors({
   'credentials.wrong': { kind: 'unauthenticated', public: 'The tenant, the e-mail or the password is wrong.' },
   'login.locked': { kind: 'limited', public: 'Too many failed attempts for this account; try again later.' },
+  'auth.challenge_required': {
+    kind: 'forbidden',
+    public: 'Too many failed attempts: solve the challenge, and log in with its token as challengeToken.',
+  },
+  'auth.challenge_failed': {
+    kind: 'forbidden',
+    public: 'The token of the challenge is not valid any more; solve a new one.',
+  },
   'login.busy': { kind: 'unavailable', public: 'Too many people log in at this moment; try again shortly.' },
   'token.invalid': { kind: 'unauthenticated', public: 'The access token is missing, expired or not valid.' },
   'refresh_token.invalid': { kind: 'unauthenticated', public: 'The refresh token is not valid; log in again.' },

@@ -5,7 +5,9 @@ import { type Clock, systemClock } from '#infra/kernel';
 import { Outbox } from '#infra/queues';
 import { Quotas, QuotasModule } from '#infra/quotas';
 import { Sharding } from '#infra/sharding';
-import { Metrics } from '#infra/telemetry';
+import { Log, Metrics } from '#infra/telemetry';
+import { type ChallengeConfig, challengeProvider } from './challenge.config.js';
+import { NoChallenge } from './challenge.js';
 import { createIdentity } from './create-identity.js';
 import type { IdentityConfig } from './identity.config.js';
 import { Identity } from './identity.js';
@@ -21,11 +23,17 @@ const verbs = [
   { provide: PasswordResets, useFactory: (identity: Identity) => identity.passwordResets, inject: [Identity] },
 ];
 
-/** Needs Sharding, Audit, Outbox, TenantCrypto, RootKey and Metrics from global modules. */
+interface IdentityOptions {
+  readonly clock?: Clock;
+  /** Where people log in; nobody is challenged elsewhere. */
+  readonly challenge?: ChallengeConfig;
+}
+
+/** Needs Sharding, Audit, Outbox, TenantCrypto, RootKey, Log and Metrics from global modules. */
 @Global()
 @Module({})
 export class IdentityModule {
-  static forRoot(config: IdentityConfig, { clock = systemClock }: { readonly clock?: Clock } = {}): DynamicModule {
+  static forRoot(config: IdentityConfig, { clock = systemClock, challenge }: IdentityOptions = {}): DynamicModule {
     const identity = {
       provide: Identity,
       useFactory: (
@@ -36,8 +44,12 @@ export class IdentityModule {
         root: RootKey,
         metrics: Metrics,
         quotas: Quotas,
-      ) => createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas }),
-      inject: [Sharding, TenantCrypto, Audit, Outbox, RootKey, Metrics, Quotas],
+        log: Log,
+      ) => {
+        const challenges = challenge ? challengeProvider(challenge, { log, metrics }) : new NoChallenge();
+        return createIdentity({ config, clock, sharding, crypto, audit, outbox, root, metrics, quotas, challenges });
+      },
+      inject: [Sharding, TenantCrypto, Audit, Outbox, RootKey, Metrics, Quotas, Log],
     };
     return {
       module: IdentityModule,

@@ -6,6 +6,7 @@ import type { Outbox } from '#infra/queues';
 import type { Quotas } from '#infra/quotas';
 import type { Sharding } from '#infra/sharding';
 import type { AccessTokens } from './access-tokens.js';
+import type { ChallengeProvider } from './challenge.js';
 import type { IdentityConfig } from './identity.config.js';
 import type { IdentityMetrics } from './identity.metrics.js';
 import type { Passwords } from './passwords.js';
@@ -20,6 +21,7 @@ export interface IdentityParts {
   readonly audit: Pick<Audit, 'record' | 'recordRead'>;
   readonly outbox: Pick<Outbox, 'append'>;
   readonly quotas: Quotas;
+  readonly challenges: ChallengeProvider;
   readonly metrics: IdentityMetrics;
   readonly passwords: Passwords;
   readonly tokens: AccessTokens;

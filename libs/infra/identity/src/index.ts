@@ -1,5 +1,6 @@
 export type { AccessClaims, TokenFault } from './access-token.js';
 export { type AccessSubject, type AccessTokenOptions, AccessTokens } from './access-tokens.js';
+export { type ChallengeConfig, challengeConfig } from './challenge.config.js';
 export { createIdentity, type IdentityNeeds } from './create-identity.js';
 export { identityQueries } from './hot-queries.js';
 export { type IdentityConfig, identityConfig } from './identity.config.js';
@@ -24,4 +25,5 @@ export {
 export type { Session } from './session.js';
 export { type Authenticated, Sessions } from './sessions.js';
 export type { InvitationId, PasswordResetId, User, UserStatus } from './user.js';
-export { type NewOwner, type UserKey, Users } from './users.js';
+export { type NewOwner, Users } from './users.js';
+export type { UserKey } from './users.repository.js';

@@ -1,4 +1,4 @@
-import { type Attempts, lockout, reserveAttempt } from './lockout.js';
+import { type Attempts, isSuspicious, lockout, reserveAttempt } from './lockout.js';
 
 const start = Date.parse('2026-12-01T09:00:00Z');
 
@@ -39,5 +39,16 @@ describe('a lock-out', () => {
     const locked: Attempts = { count: 10, lastAt: start, lockedUntil: start + 30_000 };
     expect(reserveAttempt(locked, start + 29_999)).toEqual({ granted: false, retryAfterMs: 1 });
     expect(reserveAttempt(locked, start + 30_000)).toMatchObject({ granted: true, attempts: { count: 11 } });
+  });
+
+  it('is announced by suspicion after five attempts, which is forgotten with them', () => {
+    const attempts = (count: number): Attempts => ({ count, lastAt: start, lockedUntil: null });
+    expect([null, attempts(0), attempts(4)].map((before) => isSuspicious(before, start))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+    expect([attempts(5), attempts(50)].map((before) => isSuspicious(before, start))).toEqual([true, true]);
+    expect(isSuspicious(attempts(50), start + lockout.forgetAfterMs)).toBe(false);
   });
 });

@@ -7,6 +7,8 @@ import type { Instant } from '#infra/kernel';
 export const lockout = {
   /** Attempts without success that cost no waiting (NIST SP 800-63B-4 allows 100). */
   freeAttempts: 10,
+  /** After so many without success whoever tries on must show that they are no machine, where there is a provider of challenges. */
+  unchallengedAttempts: 5,
   firstLockMs: 30_000,
   longestLockMs: 15 * 60_000,
   /** Without an attempt for this long, the count starts again. */
@@ -27,10 +29,16 @@ export type Reservation =
 export function reserveAttempt(before: Attempts | null, now: Instant): Reservation {
   if (before?.lockedUntil != null && before.lockedUntil > now)
     return { granted: false, retryAfterMs: before.lockedUntil - now };
-  const forgotten = before === null || now - before.lastAt >= lockout.forgetAfterMs;
-  const count = forgotten ? 1 : before.count + 1;
+  const count = isForgotten(before, now) ? 1 : before.count + 1;
   return { granted: true, attempts: { count, lastAt: now, lockedUntil: lockedUntil(count, now) } };
 }
+
+/** Whether the next attempt is one of a machine, perhaps. */
+export const isSuspicious = (before: Attempts | null, now: Instant): boolean =>
+  !isForgotten(before, now) && before.count >= lockout.unchallengedAttempts;
+
+const isForgotten = (before: Attempts | null, now: Instant): before is null =>
+  before === null || now - before.lastAt >= lockout.forgetAfterMs;
 
 function lockedUntil(count: number, now: Instant): Instant | null {
   const beyond = count - lockout.freeAttempts;

@@ -3,7 +3,7 @@ import type { WriteContext } from '#infra/sharding';
 import { type EmailTokens, emailTokens } from './email-index.js';
 import { fail } from './identity.errors.js';
 import type { IdentityParts } from './identity.parts.js';
-import { reserveAttempt } from './lockout.js';
+import { isSuspicious, reserveAttempt } from './lockout.js';
 import { LoginAttemptsRepository } from './login-attempts.repository.js';
 import { openProfile } from './profiles.js';
 import { firstRefreshToken, type RefreshToken, refreshDigest, writeRefreshToken } from './refresh-token.js';
@@ -18,6 +18,8 @@ export interface Credentials {
   readonly tenant: string;
   readonly email: string;
   readonly password: string;
+  /** What a solved challenge gave to the client, where one was asked for. */
+  readonly challengeToken?: string | undefined;
 }
 
 /** What a login or a refresh gives the client. */
@@ -37,6 +39,11 @@ export interface LoginGrant extends Grant {
   };
 }
 
+/** What became of an attempt before the password was looked at. */
+type Attempted =
+  | { readonly kind: 'taken' | 'suspicious'; readonly candidate: UserRow | null }
+  | { readonly kind: 'locked'; readonly retryAfterMs: number };
+
 interface Opened {
   readonly session: Session;
   readonly user: UserRow;
@@ -55,13 +62,13 @@ export class Login {
 
   constructor(private readonly parts: IdentityParts) {}
 
-  async run(ctx: Context, { tenant: slug, email, password }: Credentials): Promise<LoginGrant> {
+  async run(ctx: Context, { tenant: slug, email, password, challengeToken }: Credentials): Promise<LoginGrant> {
     const { passwords, sharding, metrics } = this.parts;
     const entry = await tenantBySlug(sharding, slug);
     if (entry === null) return this.#refuseNobody(password);
     const asked = inTenant(ctx, entry);
     const tokens = await emailTokens(this.parts.crypto, entry.id, email);
-    const candidate = await this.#reserve(asked, tokens);
+    const candidate = await this.#reserve(asked, tokens, challengeToken);
     const stored = candidate?.status === 'active' ? candidate.passwordHash : null;
     const matches = await passwords.matches(stored, password);
     const opened = matches && candidate !== null ? await this.#open(asked, tokens, candidate, password) : null;
@@ -84,21 +91,48 @@ export class Login {
   }
 
   /** Takes an attempt before the password is looked at; who the address belongs to, if anybody. */
-  async #reserve(ctx: TenantContext, tokens: EmailTokens): Promise<UserRow | null> {
+  async #reserve(ctx: TenantContext, tokens: EmailTokens, challengeToken?: string): Promise<UserRow | null> {
+    const { challenges, metrics } = this.parts;
+    let attempted = await this.#attempt(ctx, tokens, challenges.challenge !== null);
+    if (attempted.kind === 'suspicious') {
+      await this.#challenge(ctx, attempted.candidate, challengeToken);
+      attempted = await this.#attempt(ctx, tokens, false);
+    }
+    if (attempted.kind !== 'locked') return attempted.candidate;
+    metrics.login('locked');
+    throw fail('login.locked', { retryAfterMs: attempted.retryAfterMs });
+  }
+
+  #attempt(ctx: TenantContext, tokens: EmailTokens, challenges: boolean): Promise<Attempted> {
     const now = this.parts.clock.now();
-    const { candidate, retryAfterMs } = await this.parts.sharding.directory.write(ctx, async (tx) => {
+    return this.parts.sharding.directory.write(ctx, async (tx) => {
       const [before, candidate] = await Promise.all([
         this.#attempts.lock(tx, tokens.current, now),
         this.#users.byEmail(tx, tokens.all),
       ]);
       const reservation = reserveAttempt(before, now);
-      if (reservation.granted) this.#attempts.save(tx, tokens.current, reservation.attempts);
-      else await this.#audit(tx, 'denied', candidate);
-      return { candidate, retryAfterMs: reservation.granted ? null : reservation.retryAfterMs };
+      if (!reservation.granted) {
+        await this.#audit(tx, 'denied', candidate);
+        return { kind: 'locked', retryAfterMs: reservation.retryAfterMs };
+      }
+      if (challenges && isSuspicious(before, now)) return { kind: 'suspicious', candidate };
+      this.#attempts.save(tx, tokens.current, reservation.attempts);
+      return { kind: 'taken', candidate };
     });
-    if (retryAfterMs === null) return candidate;
-    this.parts.metrics.login('locked');
-    throw fail('login.locked', { retryAfterMs });
+  }
+
+  /**
+   * Costs no attempt, for no password is looked at. Where nobody can judge the token the attempt goes on: the lock-out bounds
+   * guesses by itself, and somebody else's outage must not keep a clinic out.
+   */
+  async #challenge(ctx: TenantContext, candidate: UserRow | null, token: string | undefined): Promise<void> {
+    const { challenges, metrics, sharding } = this.parts;
+    const verdict = token === undefined ? 'demanded' : await challenges.judge(token);
+    metrics.challenge(verdict);
+    if (verdict === 'passed' || verdict === 'away') return;
+    await sharding.directory.write(ctx, (tx) => this.#audit(tx, 'denied', candidate));
+    const code = verdict === 'demanded' ? 'auth.challenge_required' : 'auth.challenge_failed';
+    throw fail(code, { extra: { challenge: challenges.challenge } });
   }
 
   /** Null where the user was disabled, or got another password, since the candidate was read. */

@@ -1,5 +1,5 @@
-import { type Instant, newId, type PageRequest, toDate, type UserId } from '#infra/kernel';
-import type { ReadContext, WriteContext } from '#infra/sharding';
+import { type Instant, newId, type Page, type PageRequest, toDate, type UserId } from '#infra/kernel';
+import { type Keyset, listed, type ReadContext, type WriteContext } from '#infra/sharding';
 import type { Role } from './roles.js';
 import type { UserStatus } from './user.js';
 
@@ -13,6 +13,9 @@ export interface UserRow {
   readonly createdAt: Date;
   readonly roles: readonly Role[];
 }
+
+/** Where a list of users goes on. */
+export type UserKey = { readonly id: UserId };
 
 export interface NewUser {
   readonly id: UserId;
@@ -29,6 +32,12 @@ const columns = `
   u.id, u.status, u.profile, u.password_hash as "passwordHash", u.permission_version as "permissionVersion",
   u.version, u.created_at as "createdAt",
   array(select r.role from role_assignment r where r.tenant_id = u.tenant_id and r.user_id = u.id order by r.role) as roles`;
+
+const byCreation: Keyset<UserRow, UserKey> = {
+  columns: ['u.id'],
+  keyOf: ({ id }) => ({ id }),
+  valuesOf: ({ id }) => [id],
+};
 
 /** Every SQL statement about users, their addresses and roles. In the directory. */
 export class UsersRepository {
@@ -54,14 +63,10 @@ export class UsersRepository {
     );
   }
 
-  /** In the order of their ids, which is roughly that of their creation; one more than the page holds. */
-  async page(tx: ReadContext, { limit, after, skip = 0 }: PageRequest<{ readonly id: UserId }>): Promise<UserRow[]> {
-    const from = after === null ? '' : 'and u.id > $4';
-    const parameters = [tx.tenant.id, limit + 1, skip, ...(after === null ? [] : [after.id])];
-    return tx.db.query<UserRow>(
-      `select ${columns} from user_account u where u.tenant_id = $1 ${from} order by u.id limit $2 offset $3`,
-      parameters,
-    );
+  /** In the order of their ids, which is roughly that of their creation. */
+  async page(tx: ReadContext, page: PageRequest<UserKey>): Promise<Page<UserRow, UserKey>> {
+    const select = `select ${columns} from user_account u where u.tenant_id = $1`;
+    return listed(tx.db, { select, values: [tx.tenant.id] }, byCreation, page);
   }
 
   insert(tx: WriteContext, user: NewUser): void {

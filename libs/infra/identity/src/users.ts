@@ -1,12 +1,4 @@
-import {
-  type Context,
-  newId,
-  type Page,
-  type PageRequest,
-  pageOf,
-  type TenantContext,
-  type UserId,
-} from '#infra/kernel';
+import { type Context, newId, type Page, type PageRequest, type TenantContext, type UserId } from '#infra/kernel';
 import { violatedConstraint, type WriteContext } from '#infra/sharding';
 import { emailTokens } from './email-index.js';
 import { fail } from './identity.errors.js';
@@ -18,16 +10,13 @@ import type { Role, StaffRole } from './roles.js';
 import type { Sessions } from './sessions.js';
 import { normalizeEmail, type Profile, type User } from './user.js';
 import { refusalOf } from './users.policy.js';
-import { type UserRow, UsersRepository } from './users.repository.js';
+import { type UserKey, type UserRow, UsersRepository } from './users.repository.js';
 
 export interface NewOwner {
   readonly email: string;
   readonly displayName: string;
   readonly password: string;
 }
-
-/** Where a list of users goes on. */
-export type UserKey = { readonly id: UserId };
 
 /** The first user runs the house and answers for privacy until somebody else is named. */
 const firstRoles: readonly Role[] = ['owner', 'privacy_officer'];
@@ -70,12 +59,11 @@ export class Users {
 
   async list(ctx: TenantContext, request: PageRequest<UserKey>): Promise<Page<User, UserKey>> {
     const { sharding, audit } = this.parts;
-    const rows = await sharding.directory.read(ctx, (tx) => this.#rows.page(tx, request));
-    const { items, next } = pageOf(rows, request.limit, ({ id }) => ({ id }));
-    const users = await Promise.all(items.map((row) => this.#open(ctx, row)));
+    const found = await sharding.directory.read(ctx, (tx) => this.#rows.page(tx, request));
+    const users = await Promise.all(found.items.map((row) => this.#open(ctx, row)));
     const subjectIds = users.map((user) => user.id);
     await audit.recordRead(ctx, { action: 'user.read', resourceType: 'user', subjectIds }, 'directory');
-    return { items: users, next };
+    return { ...found, items: users };
   }
 
   /** Throws user.unknown. */

@@ -39,8 +39,8 @@ export async function listDeadJobs(
     sharding.readEachShard(
       ctx,
       async (system) => {
-        const { limit: asked, after } = requests.get(system.database) ?? { limit: 1, after: null };
-        const found = await rows.dead(system, after, asked + 1);
+        const asked = requests.get(system.database) ?? { limit: 1, after: null };
+        const found = await rows.dead(system, asked.after, asked.limit + 1);
         return pageOf(
           found.map((job) => ({ database: system.database, ...job })),
           asked,

@@ -34,6 +34,7 @@ function mayPass(kind: ErrorKind): boolean {
     case 'precondition_failed':
     case 'payment_required':
     case 'too_large':
+    case 'too_slow':
       return false;
   }
 }

@@ -1,13 +1,13 @@
 import { Breaker } from './breaker.js';
 
-function make(answers: boolean[]) {
+function make(answers: boolean[], own: { readonly failuresToOpen?: number } = {}) {
   const told: string[] = [];
   const probe = async () => {
     told.push('probe');
     if (!answers.shift()) throw new Error('no answer');
   };
   const onOpen = (_error: unknown, silent: boolean) => void told.push(silent ? 'open, silent' : 'open');
-  return { told, breaker: new Breaker({ probe, onOpen, onClose: () => void told.push('closed') }) };
+  return { told, breaker: new Breaker({ ...own, probe, onOpen, onClose: () => void told.push('closed') }) };
 }
 const refused = new Error('refused');
 const settle = () => jest.advanceTimersByTimeAsync(0);
@@ -16,19 +16,28 @@ describe('a breaker', () => {
   beforeEach(() => jest.useFakeTimers());
   afterEach(() => jest.useRealTimers());
 
-  it('opens after three failures in a row, and an answer between them begins the count anew', () => {
-    const { told, breaker } = make([]);
-    for (const step of [false, false, true, false, false]) step ? breaker.succeeded() : breaker.failed(refused);
-    expect(breaker.state).toBe('closed');
-    breaker.failed(refused);
-    expect(breaker.state).toBe('open');
-    expect(told).toEqual(['open']);
-    breaker.end();
+  it('opens after ten failures in a row, or as many as it is told, and an answer between them begins the count anew', () => {
+    for (const [threshold, told] of [
+      [10, {}],
+      [3, { failuresToOpen: 3 }],
+    ] as const) {
+      const { told: heard, breaker } = make([], told);
+      const fail = (times: number) => {
+        for (let n = 0; n < times; n += 1) breaker.failed(refused);
+      };
+      fail(threshold - 1);
+      breaker.succeeded();
+      fail(threshold - 1);
+      expect([breaker.state, heard]).toEqual(['closed', []]);
+      fail(1);
+      expect([breaker.state, heard]).toEqual(['open', ['open']]);
+      breaker.end();
+    }
   });
 
   it('asks once a second whether the server is back, and closes by that alone', async () => {
     const { told, breaker } = make([false, true]);
-    for (let n = 0; n < 5; n += 1) breaker.failed(refused);
+    for (let n = 0; n < 12; n += 1) breaker.failed(refused);
     breaker.succeeded();
     await jest.advanceTimersByTimeAsync(1_000);
     expect([breaker.state, told]).toEqual(['open', ['open', 'probe']]);
@@ -53,7 +62,7 @@ describe('a breaker', () => {
 
   it('asks nobody any more after its end', async () => {
     const { told, breaker } = make([]);
-    for (let n = 0; n < 3; n += 1) breaker.failed(refused);
+    for (let n = 0; n < 10; n += 1) breaker.failed(refused);
     breaker.end();
     await jest.advanceTimersByTimeAsync(5_000);
     expect(told).toEqual(['open']);

@@ -6,13 +6,15 @@ interface BreakerParts {
   /** `silent`: it was found by a probe, so what is under way there will not be answered either. */
   readonly onOpen: (error: unknown, silent: boolean) => void;
   readonly onClose: () => void;
+  /** How many failures in a row open it; 10 unless said otherwise. */
+  readonly failuresToOpen?: number;
 }
 
-const failuresToOpen = 3;
+export const usualFailuresToOpen = 10;
 const probeEveryMs = 1_000;
 
 /**
- * Whether a server is worth asking. Opens after 3 failures in a row, or when a probe finds a suspected server silent;
+ * Whether a server is worth asking. Opens after 10 failures in a row, or when a probe finds a suspected server silent;
  * then nobody waits for it, and a probe each second finds out when it is back. Callers never probe.
  */
 export class Breaker {
@@ -34,7 +36,7 @@ export class Breaker {
 
   failed(error: unknown): void {
     this.#failures += 1;
-    if (this.#failures >= failuresToOpen) this.#open(error, false);
+    if (this.#failures >= (this.parts.failuresToOpen ?? usualFailuresToOpen)) this.#open(error, false);
   }
 
   /** It owes an answer: a probe decides, one at a time. */

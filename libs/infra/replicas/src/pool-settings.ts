@@ -23,6 +23,8 @@ export interface PoolOptions {
   readonly idleInTransactionTimeoutMs?: number;
   /** How long a connection lives; 30 min unless said otherwise. */
   readonly maxLifetimeS?: number;
+  /** How many failures to connect in a row make the server one that is left alone; 10 unless said otherwise. */
+  readonly breakerFailures?: number;
   /** True: a server in recovery is the wrong one, however well it answers. */
   readonly writable?: boolean;
 }

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { parseConfig } from '#infra/config';
 import { monotonicMs } from '#infra/kernel';
 import { testCluster, waitUntil } from '#infra/testing';
 import { NodePool } from './pool.js';
 import type { PoolOptions } from './pool-settings.js';
-import { primaryPool } from './replicas.config.js';
+import { databaseConfig, primaryPool } from './replicas.config.js';
 
 const options: PoolOptions = {
   min: 0,
@@ -42,6 +43,20 @@ const refusal = async (work: Promise<unknown>) => {
   )) as { code?: string; kind?: string } | null;
   return { code: error?.code, kind: error?.kind, afterMs: monotonicMs() - startedAt };
 };
+/** The way to the test's server; while it is shut, whoever comes is sent away. */
+async function gateTo(port: number) {
+  const gate = { open: false, port: 0, close: () => undefined as unknown };
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    if (!gate.open) return void socket.destroy();
+    const through = connect(port, '127.0.0.1').on('error', () => socket.destroy());
+    socket.pipe(through).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  gate.port = (server.address() as AddressInfo).port;
+  gate.close = () => server.close();
+  return gate;
+}
 const backendOf = async (client: Awaited<ReturnType<NodePool['connect']>>): Promise<number> =>
   (await client.query('select pg_backend_pid() as pid')).rows[0].pid;
 
@@ -190,6 +205,43 @@ describe('a pool of connections', () => {
     } finally {
       for (const socket of held) socket.destroy();
       deaf.close();
+    }
+  });
+
+  it('[B-035] leaves its server alone after 10 failures in a row to connect, not after 9, and a success begins anew', async () => {
+    const { user, password } = testCluster().servers[0]?.superuser ?? { user: '', password: '' };
+    const gate = await gateTo(testCluster().servers[0]?.port ?? 0);
+    const heard: string[] = [];
+    const url = `postgres://${user}:${encodeURIComponent(password)}@127.0.0.1:${gate.port}/postgres`;
+    const { database } = parseConfig({ database: databaseConfig }, {});
+    const { breakerFailures } = database;
+    const pool = new NodePool(
+      url,
+      { ...options, breakerFailures },
+      () => undefined,
+      (state) => void heard.push(state),
+    );
+    opened.push(pool);
+    const fails = async (times: number) => {
+      for (let n = 0; n < times; n += 1)
+        expect(await refusal(pool.connect())).toMatchObject({ code: 'database.unreachable', kind: 'unavailable' });
+    };
+    try {
+      await fails(9);
+      expect(pool.breaker).toBe('closed');
+      gate.open = true;
+      (await pool.connect()).release(true);
+      gate.open = false;
+      await fails(9);
+      expect([pool.breaker, heard]).toEqual(['closed', []]);
+      await fails(1);
+      expect([pool.breaker, heard]).toEqual(['open', ['open']]);
+      await fails(1);
+      gate.open = true;
+      expect(await waitUntil(async () => pool.breaker === 'closed', patienceMs)).toBe(true);
+      (await pool.connect()).release(true);
+    } finally {
+      gate.close();
     }
   });
 

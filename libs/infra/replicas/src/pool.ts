@@ -80,6 +80,7 @@ export class NodePool {
       },
     });
     this.#breaker = new Breaker({
+      ...(options.breakerFailures === undefined ? {} : { failuresToOpen: options.breakerFailures }),
       probe: () => this.#probe(),
       onOpen: (error, silent) => {
         onBreaker('open', error);

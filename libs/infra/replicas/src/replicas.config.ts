@@ -1,5 +1,6 @@
 import { choice, flag, integer, optional, slice, type Values } from '#infra/config';
 import { balancings } from './balance.js';
+import { usualFailuresToOpen } from './breaker.js';
 
 /** Sizes are per process and per node; the sum over all processes must stay under PostgreSQL's max_connections − 10. */
 export const databaseConfig = slice(
@@ -86,6 +87,13 @@ export const databaseConfig = slice(
       unit: 'milliseconds',
       default: 5_000,
       description: 'time between two looks that each pool has its minimum of connections',
+    }),
+    breakerFailures: integer('DB_BREAKER_FAILURES', {
+      min: 1,
+      max: 1_000,
+      default: usualFailuresToOpen,
+      description:
+        'failures to connect in a row after which a server is left alone until a probe, once a second, finds it well',
     }),
     balancing: choice('DB_REPLICA_BALANCING', balancings, {
       default: 'power-of-two',
