@@ -95,8 +95,8 @@ async function ask(
       const answer = await connection.request('POST', `${path}/search`, api.headers, body);
       const ms = performance.now() - at;
       if (answer.status !== 200) throw new Error(`a search was answered with ${answer.status}: ${answer.body}`);
-      const { items, truncated } = JSON.parse(answer.body) as { items: Person[]; truncated: boolean };
-      answers.push({ question, ms, truncated, right: truncated || items.some(({ phone }) => phone === person.phone) });
+      const { data, truncated } = JSON.parse(answer.body) as { data: Person[]; truncated: boolean };
+      answers.push({ question, ms, truncated, right: truncated || data.some(({ phone }) => phone === person.phone) });
     }
   });
   return answers;

@@ -47,6 +47,11 @@ interface MatchItem {
   readonly right: { readonly line: number };
 }
 
+interface MatchPage {
+  readonly data: readonly MatchItem[];
+  readonly page: { readonly nextCursor: string | null };
+}
+
 const base = '/reconciliation';
 const pollMs = 100;
 /** A worker that was killed keeps its job for a minute; at the latest 30 s after that another one takes it over. */
@@ -113,9 +118,9 @@ export class BankCase {
     do {
       const query: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
       const path = `${base}/runs/${runId}/matches?limit=${pageLimit}${query}`;
-      const page: { items: MatchItem[]; next: string | null } = await this.api.call('GET', path);
-      all.push(...page.items.map(({ left, right }) => ({ left: left.line, right: right.line, date: left.date })));
-      cursor = page.next;
+      const { data, page }: MatchPage = await this.api.call('GET', path);
+      all.push(...data.map(({ left, right }) => ({ left: left.line, right: right.line, date: left.date })));
+      cursor = page.nextCursor;
     } while (cursor !== null);
     return all;
   }

@@ -85,9 +85,9 @@ describe('A changed entity is never served from cache, on any process, to a requ
     const names = async (api: ApiProcess, seen?: string): Promise<readonly string[]> => {
       const one = (await (await api.send(`services/${made.id}`, { token, seen })).json()) as { name: string };
       const all = (await (await api.send('services', { token, seen })).json()) as {
-        items: { id: string; name: string }[];
+        data: { id: string; name: string }[];
       };
-      return [one.name, all.items.find(({ id }) => id === made.id)?.name ?? 'missing'];
+      return [one.name, all.data.find(({ id }) => id === made.id)?.name ?? 'missing'];
     };
     for (let version = 1; version <= 10; version += 1) {
       for (const api of [two.here, two.there, two.there]) await names(api);

@@ -1,8 +1,8 @@
 import { Controller, Get, Header } from '@nestjs/common';
-import { newId } from '#infra/kernel';
+import { type Context, newId } from '#infra/kernel';
 import { BatchApiModule } from '../src/batch/batch-api.module.js';
-import { Access } from '../src/edge/index.js';
-import { bearer, type Edge, person, startEdge } from './edge-fixture.js';
+import { Access, Ctx } from '../src/edge/index.js';
+import { baseTime, bearer, type Edge, person, startEdge } from './edge-fixture.js';
 import { ThingsController } from './edge-things.js';
 
 @Controller('api/v1/pictures')
@@ -12,6 +12,19 @@ class PicturesController {
   @Access({ permission: 'self', audit: 'none', limit: 'read', answers: null, summary: 'A picture' })
   picture() {
     return Buffer.from('<svg/>');
+  }
+}
+
+/** Answers when the test says so, or never. */
+@Controller('api/v1/rooms')
+class RoomsController {
+  static readonly inside: (() => void)[] = [];
+
+  @Get()
+  @Access({ permission: 'self', audit: 'none', limit: 'read', answers: null, summary: 'A visit' })
+  async visit(@Ctx() { deadline }: Context) {
+    await new Promise<void>((end) => RoomsController.inside.push(end));
+    return { leftMs: deadline - baseTime };
   }
 }
 
@@ -29,7 +42,7 @@ describe('a batch', () => {
   let edge: Edge;
   beforeAll(async () => {
     edge = await startEdge({
-      controllers: [ThingsController, PicturesController],
+      controllers: [ThingsController, PicturesController, RoomsController],
       modules: [BatchApiModule],
       people: [ann, reader],
       environment: { TRUSTED_PROXIES: '127.0.0.1/32' },
@@ -79,7 +92,7 @@ describe('a batch', () => {
     expect(responses[2].headers).toEqual({ etag: '"v3"' });
     expect(responses[4].body).toMatchObject({ code: 'thing.changed', requestId: 'whole.5' });
     expect(responses[5].headers).toEqual({ etag: '"v1"', 'idempotency-replayed': 'true' });
-    expect(responses[7].body.items).toHaveLength(2);
+    expect(responses[7].body.data).toHaveLength(2);
   });
 
   it('counts every part against its own limits, and refuses each for itself', async () => {
@@ -118,6 +131,52 @@ describe('a batch', () => {
     expect((await send([small], {})).statusCode).toBe(401);
     const { responses } = (await send([{ method: 'GET', path: '/api/v1/pictures' }])).json();
     expect(responses[0]).toMatchObject({ status: 422, body: { code: 'batch.not_json' } });
+  });
+
+  describe('and its time', () => {
+    const visit: Sent = { method: 'GET', path: '/api/v1/rooms' };
+    const end = () => RoomsController.inside.shift()?.();
+    beforeEach(() => jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'Date'] }));
+    afterEach(() => jest.useRealTimers());
+    const inside = async () => {
+      while (RoomsController.inside.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    };
+
+    it('is 30 s for the whole: each part has what those before it left, and none begins in the second half', async () => {
+      const answer = send([visit, visit, visit, visit, small]);
+      for (const lastsMs of [0, 10_000, 4_000, 2_000]) {
+        await inside();
+        jest.advanceTimersByTime(lastsMs);
+        end();
+      }
+      const { responses } = (await answer).json();
+      const left = responses.slice(0, 4).map(({ body }: { body: { leftMs: number } }) => Math.round(body.leftMs / 100));
+      expect(left).toEqual([300, 300, 200, 160]);
+      expect(responses[4]).toMatchObject({ status: 503, body: { code: 'batch.out_of_time' } });
+    });
+
+    it('ends with the whole, though a part says nothing: nobody knows what became of it', async () => {
+      const answer = send([small, visit, small]);
+      await inside();
+      jest.advanceTimersByTime(31_000);
+      expect(statuses(await answer)).toEqual([200, 503, 503]);
+      const codes = (await answer).json().responses.map(({ body }: { body: { code?: string } }) => body.code);
+      expect(codes).toEqual([undefined, 'batch.broken_off', 'batch.out_of_time']);
+      end();
+    });
+
+    it('is never more for whoever asks for more', async () => {
+      for (const [told, expected] of [
+        ['5000', 5_000],
+        ['90000', 30_000],
+        ['-1', 30_000],
+        ['soon', 30_000],
+      ] as const) {
+        const headers = { ...bearer(ann), 'x-time-left': told };
+        const answer = await edge.app.inject({ method: 'GET', url: `${things}/mine`, headers });
+        expect(answer.json().deadlineMs - baseTime).toBe(expected);
+      }
+    });
   });
 
   it('keeps nobody out while its parts wait, so that batches cannot lock each other out', async () => {

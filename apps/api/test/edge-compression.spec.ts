@@ -1,5 +1,6 @@
 import { brotliDecompressSync, constants, gunzipSync, inflateSync } from 'node:zlib';
 import { Controller, Get } from '@nestjs/common';
+import { toDate } from '#infra/kernel';
 import { compressionOptions } from '../src/edge/compression.js';
 import { Access } from '../src/edge/index.js';
 import { bearer, type Edge, person, startEdge } from './edge-fixture.js';
@@ -11,6 +12,22 @@ class TokensController {
   @Access({ permission: 'things.read', audit: 'thing.read', limit: 'read', answers: null, summary: 'Tokens' })
   get() {
     return { token: 'clinic '.repeat(400) };
+  }
+}
+
+/** A page as clinics know it, a little above a megabyte. */
+const listed = Array.from({ length: 10_500 }, (_, n) => ({
+  id: `01930000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`,
+  startsAt: toDate(Date.UTC(2026, 10, 21, 9, n)).toISOString(),
+  status: n % 3 === 0 ? 'confirmed' : 'cancelled',
+}));
+
+@Controller('api/v1/lists')
+class ListsController {
+  @Get()
+  @Access({ permission: 'things.read', audit: 'thing.read', limit: 'read', answers: null, summary: 'A long list' })
+  get() {
+    return { items: listed };
   }
 }
 
@@ -26,7 +43,7 @@ describe('compression', () => {
   let edge: Edge;
   let plain: Edge;
   beforeAll(async () => {
-    edge = await startEdge({ controllers: [ThingsController, TokensController], people: [reader] });
+    edge = await startEdge({ controllers: [ThingsController, TokensController, ListsController], people: [reader] });
     plain = await startEdge({
       controllers: [ThingsController],
       people: [reader],
@@ -70,6 +87,17 @@ describe('compression', () => {
       const { encoding, answer } = await get('large', accept);
       expect([accept, encoding]).toEqual([accept, expected]);
       expect(decoders[encoding]?.(answer.rawPayload).equals(original)).toBe(true);
+    }
+  });
+
+  it('[C-027] a list of 1 MB goes out under each of them as well, much smaller, and decodes to the same bytes', async () => {
+    const original = (await get('../lists')).answer.rawPayload;
+    expect(original.length).toBeGreaterThan(1_000_000);
+    for (const [accept, expected] of table) {
+      const { encoding, answer } = await get('../lists', accept);
+      expect([accept, encoding, answer.statusCode]).toEqual([accept, expected, 200]);
+      expect(decoders[encoding]?.(answer.rawPayload).equals(original)).toBe(true);
+      if (encoding !== 'identity') expect(answer.rawPayload.length).toBeLessThan(original.length / 5);
     }
   });
 

@@ -11,10 +11,13 @@ import { limitClasses, measuredAdmissions } from '#infra/throttling';
 import { apiConfig } from '../src/api.config.js';
 import { serveDocs } from '../src/docs/docs.routes.js';
 import { openApiDocument } from '../src/docs/openapi.js';
+import { viewerFiles } from '../src/docs/viewer-files.js';
 import { doorLimits } from '../src/edge/admission.js';
 import { serveMetrics } from '../src/edge/metrics.routes.js';
 import type { EdgeParts, RateLimiter } from '../src/edge/ports.js';
 import { buildServer } from '../src/edge/server.js';
+import { serveStatic } from '../src/static/static.routes.js';
+import { StaticFiles } from '../src/static/static-files.js';
 
 export const baseTime = Date.UTC(2026, 10, 21, 9);
 
@@ -121,7 +124,9 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     known: { limits: new Set(Object.keys(limitClasses)), permissions: knownPermissions },
     partsOf: () => parts,
     openRoutes: (built, server) => {
-      serveDocs(server, openApiDocument(built, '0.0.0'));
+      const files = new StaticFiles(viewerFiles(), api);
+      serveStatic(server, files);
+      serveDocs(server, openApiDocument(built, '0.0.0'), files);
       serveMetrics(server, metrics);
       options.openRoutes?.(server);
     },

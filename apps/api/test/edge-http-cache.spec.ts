@@ -4,6 +4,22 @@ import { Access } from '../src/edge/index.js';
 import { bearer, type Edge, person, startEdge } from './edge-fixture.js';
 import { ThingsController } from './edge-things.js';
 
+@Controller('api/v1/window')
+class WindowController {
+  @Get()
+  @Access({
+    permission: 'public',
+    audit: 'none',
+    limit: 'public',
+    caching: 'public',
+    answers: null,
+    summary: 'For everybody',
+  })
+  get() {
+    return { shows: 'the same to everybody' };
+  }
+}
+
 describe('what a client may keep', () => {
   const ann = person(['things.read', 'things.manage']);
   let edge: Edge;
@@ -61,6 +77,40 @@ describe('what a client may keep', () => {
       payload: { name: 'new' },
     });
     expect(answer.statusCode).toBe(200);
+  });
+
+  it('what is for everybody is kept by everybody, for CACHE_CONTROL_MAX_AGE and a minute while it is asked for anew', async () => {
+    const environment = { CORS_ORIGINS: 'https://clinic.example' };
+    for (const [more, seconds] of [
+      [{}, 3_600],
+      [{ CACHE_CONTROL_MAX_AGE: '120' }, 120],
+    ] as const) {
+      const open = await startEdge({ controllers: [WindowController], environment: { ...environment, ...more } });
+      const ask = (headers: Record<string, string>) =>
+        open.app.inject({ method: 'GET', url: '/api/v1/window', headers });
+      for (const origin of ['https://clinic.example', 'https://elsewhere.example']) {
+        const { headers } = await ask({ origin });
+        expect(headers['cache-control']).toBe(`public, max-age=${seconds}, stale-while-revalidate=60`);
+        expect(headers['access-control-allow-origin']).toBe('*');
+        expect(String(headers.vary).toLowerCase()).not.toContain('authorization');
+        const unchanged = await ask({ origin, 'if-none-match': String(headers.etag) });
+        expect([unchanged.statusCode, unchanged.body]).toEqual([304, '']);
+        expect(unchanged.headers['cache-control']).toBe(headers['cache-control']);
+      }
+      await open.app.close();
+    }
+  });
+
+  it('what one needs a login for may not say that it is for everybody', async () => {
+    @Controller('mine')
+    class MineController {
+      @Get()
+      @Access({ permission: 'self', audit: 'none', limit: 'read', caching: 'public', answers: null, summary: 'Mine' })
+      mine() {
+        return {};
+      }
+    }
+    await expect(startEdge({ controllers: [MineController] })).rejects.toThrow('the same for everybody');
   });
 
   it('a route whose reading is audited may not say that clients keep it', async () => {

@@ -61,6 +61,13 @@ class LimitedController {
   lookup() {}
 }
 
+@Controller('api/ai')
+class AiController {
+  @Post('analyze')
+  @Access({ ...open, limit: 'ai' })
+  analyze() {}
+}
+
 const clinic = '203.0.113.0';
 const colleague = (plan: Plan, id = newId<TenantId>()): Person => person(['things.read'], { id, plan });
 
@@ -85,7 +92,7 @@ async function start(environment: Record<string, string> = {}, networks?: HomeNe
   clock = new FixedClock(baseTime);
   limits = new Limits({ config: config.throttling, redis, log, metrics, clock, ...(networks ? { networks } : {}) });
   const people = [basic, second, pro, outsider];
-  edge = await startEdge({ controllers: [LimitedController], people, limits });
+  edge = await startEdge({ controllers: [LimitedController, AiController], people, limits });
 }
 afterEach(async () => {
   await edge.app.close();
@@ -94,8 +101,11 @@ afterEach(async () => {
 
 async function ask(path: string, who?: Person, remoteAddress = clinic) {
   const method = ['cards', 'batch', 'analyze', 'uploads', 'strict'].includes(path) ? 'POST' : 'GET';
+  return send(method, `/api/v1/limited/${path}`, who, remoteAddress);
+}
+async function send(method: 'GET' | 'POST', url: string, who?: Person, remoteAddress = clinic) {
   const headers = who === undefined ? {} : bearer(who);
-  const answer = await edge.app.inject({ method, url: `/api/v1/limited/${path}`, headers, remoteAddress });
+  const answer = await edge.app.inject({ method, url, headers, remoteAddress });
   const { statusCode: status } = answer;
   return { status, headers: answer.headers, violated: status === 429 ? answer.json()['violated-policies'] : [] };
 }
@@ -163,6 +173,23 @@ describe('a route says by its class what it is limited by', () => {
     expect((await ask('analyze', outsider)).status).toBe(200);
     // A route that is not about models counts against the general limits only.
     expect((await ask('read', basic)).status).toBe(200);
+  });
+
+  it('[E-029] one guard counts every route of /api for its tenant, and POST /api/ai/analyze by `ai` besides', async () => {
+    await start({ RATE_LIMIT_BASIC: '14' });
+    const analyze = (who: Person) => send('POST', '/api/ai/analyze', who);
+    for (let n = 0; n < 10; n += 1) expect((await analyze(basic)).status).toBe(200);
+    const refused = await analyze(basic);
+    expect(refused).toMatchObject({ status: 429, violated: ['ai'] });
+    expect(refused.headers['ratelimit-policy']).toContain('"tenant-plan";q=14;w=900');
+    // The refused one is not counted: ten of fourteen.
+    for (let n = 0; n < 4; n += 1) {
+      const read = await ask('read', basic);
+      expect(read.status).toBe(200);
+      expect(read.headers['ratelimit-policy']).not.toContain('"ai"');
+    }
+    expect(await ask('read', second)).toMatchObject({ status: 429, violated: ['tenant-plan'] });
+    expect((await analyze(outsider)).status).toBe(200);
   });
 
   it('[E-024] thirty uploads of a user in 15 minutes, and 5 GB of a tenant in a day', async () => {

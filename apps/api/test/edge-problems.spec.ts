@@ -20,7 +20,7 @@ describe('refusals', () => {
     ['payment_required', 402],
     ['forbidden', 403],
     ['not_found', 404],
-    ['timeout', 408],
+    ['too_slow', 408],
     ['conflict', 409],
     ['gone', 410],
     ['precondition_failed', 412],
@@ -30,13 +30,14 @@ describe('refusals', () => {
     ['limited', 429],
     ['internal', 500],
     ['unavailable', 503],
+    ['timeout', 504],
   ] as const)('a failure of kind %s is answered with status %i', (kind, status) => {
     expect(statusOf(kind)).toBe(status);
   });
 
   it('every kind of failure has a status', () => {
     expect(errorKinds.map(statusOf).every((status) => status >= 400)).toBe(true);
-    expect(errorKinds).toHaveLength(15);
+    expect(errorKinds).toHaveLength(16);
   });
 
   it('a refusal is a problem document with its code, its request and its documented extra members', async () => {

@@ -57,10 +57,12 @@ export class ThingsController {
     @Query({ schema: listQuery({ colour: z.enum(['red', 'blue']).optional() }) }) _query: object,
     @PageQuery() page: Paging<{ n: number }>,
   ) {
-    const first = (page.after?.n ?? 0) + (page.skip ?? 0) + 1;
-    const rows = Array.from({ length: page.limit + 1 }, (_, i) => first + i).filter((n) => n <= lastThing);
+    const { limit, after, before, skip = 0, counted } = page;
+    const all = Array.from({ length: lastThing }, (_, i) => i + 1);
+    const rows = before ? all.filter((n) => n < before.n).reverse() : all.filter((n) => n > (after?.n ?? 0));
     const keyOf = (n: number) => ({ n });
-    return presentPage(page, cut(rows, page.limit, keyOf), keyOf);
+    const found = cut(rows.slice(skip, skip + limit + 1), page, keyOf);
+    return presentPage(page, counted ? { ...found, total: { rows: lastThing, isEstimate: false } } : found, keyOf);
   }
 
   @Get('few')
@@ -84,7 +86,7 @@ export class ThingsController {
   @Get('others')
   @Access({ ...read, answers: pageOf(z.strictObject({ n: z.int() })), summary: 'Other things' })
   others(@Query({ schema: listQuery({}) }) _query: object, @PageQuery() page: Paging<{ n: number }>) {
-    return presentPage(page, { items: [1], next: { n: 1 } }, (n) => ({ n }));
+    return presentPage(page, { items: [1], next: { n: 1 }, previous: null }, (n) => ({ n }));
   }
 
   @Get('mine')
@@ -109,6 +111,18 @@ export class ThingsController {
   @Access({ ...read, answers: null, summary: 'A small answer' })
   small() {
     return { text: 'clinic' };
+  }
+
+  @Get('kept')
+  @Access({
+    ...read,
+    audit: 'none',
+    caching: 'revalidate',
+    answers: pageOf(z.strictObject({ n: z.int() })),
+    summary: 'Kept',
+  })
+  kept(@Query({ schema: listQuery({}) }) _query: object, @PageQuery() page: Paging<{ n: number }>) {
+    return presentPage(page, { items: [1, 2], next: { n: 2 }, previous: null }, (n) => ({ n }));
   }
 
   @Get('catalogue')

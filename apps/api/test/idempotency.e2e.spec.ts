@@ -15,7 +15,7 @@ const post = (key: string, body: unknown) =>
   api.call({ method: 'POST', path, token: side.owner.token, headers: { 'idempotency-key': key }, body });
 const visitsAt = async (start: string): Promise<{ id: string }[]> => {
   const query = { from: start, to: new Date(Date.parse(start) + 60_000).toISOString() };
-  return (await api.must({ method: 'GET', path, query, token: side.owner.token })).json.items;
+  return (await api.must({ method: 'GET', path, query, token: side.owner.token })).json.data;
 };
 
 describe('fifty posts at once with one Idempotency-Key', () => {

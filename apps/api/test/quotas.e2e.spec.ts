@@ -93,7 +93,7 @@ describe('what a plan allows', () => {
     expect(await rows(company, 'user_account')).toBe(10);
   });
 
-  it('[E-039] [E-095] is a hundred patients, of three hundred who are registered at once', async () => {
+  it('[E-039] [E-047] [E-095] is a hundred patients, of three hundred who are registered at once', async () => {
     const company = await newCompany();
     expect(FREE.patients).toBe(100);
     const answers = await many(300, () => post(company, '/api/v1/patients?force=true', newPatient()));
@@ -228,7 +228,7 @@ describe('a refusal', () => {
       });
     }
     const { json } = await api.must({ method: 'GET', path: refusals.patients.json.upgrade.url, token: company.token });
-    const basic = json.items.find(({ plan }: { plan: string }) => plan === 'BASIC');
+    const basic = json.data.find(({ plan }: { plan: string }) => plan === 'BASIC');
     expect(basic.limits).toContainEqual({ resource: 'patients', limit: planLimits.BASIC.patients });
   });
 });

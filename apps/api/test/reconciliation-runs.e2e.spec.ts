@@ -27,7 +27,7 @@ describe('a run', () => {
 
   async function open(runId: string, which: 'left' | 'right') {
     const { json } = await client.get(`runs/${runId}/unmatched?side=${which}`);
-    return json.items.map((item: Told['json']) => [item.externalId, item.amount.amountMinor, item.open.amountMinor]);
+    return json.data.map((item: Told['json']) => [item.externalId, item.amount.amountMinor, item.open.amountMinor]);
   }
 
   it('matches what is alike on both sides alone, leaves the rest open, and both add up to the cent', async () => {
@@ -70,7 +70,7 @@ describe('a run', () => {
         open: { count: 2, sum: usd(31_900) },
       },
     });
-    const { items } = (await client.get(`runs/${run.id}/matches`)).json;
+    const { data: items } = (await client.get(`runs/${run.id}/matches`)).json;
     const pairs = items.map((each: Told['json']) => [
       each.rung,
       each.allocated.amountMinor,
@@ -161,7 +161,7 @@ describe('a run', () => {
       expect([early.status, early.json.code]).toEqual([409, 'run.not_completed']);
     }
     await bench.doOneJob();
-    expect((await client.get(`runs/${json.id}/matches`)).json.items).toHaveLength(1);
+    expect((await client.get(`runs/${json.id}/matches`)).json.data).toHaveLength(1);
   });
 
   it('sent again under its Idempotency-Key answers what it had answered', async () => {

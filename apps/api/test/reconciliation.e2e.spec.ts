@@ -61,7 +61,7 @@ describe('a file', () => {
       firstDate: '2026-03-01',
       lastDate: '2026-03-03',
     });
-    const records = (await client.get(`statements/${sent.json.id}/records`)).json.items;
+    const records = (await client.get(`statements/${sent.json.id}/records`)).json.data;
     const place = { id: expect.any(String), statementId: sent.json.id };
     expect(records).toEqual([
       {
@@ -84,7 +84,7 @@ describe('a file', () => {
       },
       { ...place, line: 6, date: '2026-03-03', amount: usd(1), externalId: 'T-3', reference: null, memo: 'two\nlines' },
     ]);
-    expect((await client.get(`statements/${sent.json.id}/rejected-rows`)).json.items).toEqual([
+    expect((await client.get(`statements/${sent.json.id}/rejected-rows`)).json.data).toEqual([
       { line: 8, code: 'external_id_conflict', raw: 'T-1,2026-03-02,1.00,INV 1,other' },
       { line: 9, code: 'bad_date', raw: 'T-4,2026-02-30,5.00,,' },
       { line: 10, code: 'bad_amount', raw: 'T-5,2026-03-01,5.005,,' },
@@ -100,8 +100,8 @@ describe('a file', () => {
       const seen: number[] = [];
       for (let query = '?limit=2'; query !== ''; ) {
         const { json } = await client.get(`statements/${id}/${list}${query}`);
-        seen.push(...json.items.map(({ line }: { line: number }) => line));
-        query = json.next === null ? '' : `?limit=2&cursor=${encodeURIComponent(json.next)}`;
+        seen.push(...json.data.map(({ line }: { line: number }) => line));
+        query = json.page.nextCursor === null ? '' : `?limit=2&cursor=${encodeURIComponent(json.page.nextCursor)}`;
       }
       expect(seen).toEqual(list === 'records' ? [2, 4, 6, 8, 10] : [3, 5, 7, 9, 11]);
     }
@@ -112,11 +112,11 @@ describe('a file', () => {
     const most = csvOf('M-1,2026-03-01,90071992547409.91,,', 'M-2,2026-03-01,-90071992547409.91,,');
     const { id, totals } = await bench.taken(sourceId, most);
     expect(totals.accepted).toEqual({ count: 2, sum: usd(0) });
-    const { items } = (await client.get(`statements/${id}/records`)).json;
+    const { data: items } = (await client.get(`statements/${id}/records`)).json;
     expect(items[0].amount).toEqual(usd(Number.MAX_SAFE_INTEGER));
     const beyond = await bench.taken(sourceId, csvOf('M-3,2026-03-01,90071992547409.91,,', 'M-4,2026-03-01,0.01,,'));
     expect(beyond).toMatchObject({ status: 'rejected', refusal: { code: 'sum_too_large' }, totals: null });
-    expect((await client.get(`statements/${beyond.id}/records`)).json.items).toEqual([]);
+    expect((await client.get(`statements/${beyond.id}/records`)).json.data).toEqual([]);
   });
 
   it('sent twice is one statement: 200 and the same, before its job and after it, and the job is one', async () => {

@@ -45,6 +45,11 @@ export class ApiSession {
     return this.grant.accessToken;
   }
 
+  /** What a route answers. Throws ApiRefusal or ApiUnavailable. */
+  read(path: string): Promise<unknown> {
+    return send(this.api, 'GET', path, undefined, this.accessToken);
+  }
+
   /** A new access token: of the same session, or of a new one where that has ended. Throws as `login` does. */
   async renew(): Promise<void> {
     try {
@@ -65,9 +70,18 @@ export class ApiSession {
 const logIn = async (api: string, credentials: Credentials): Promise<Grant> =>
   grantShape.parse(await post(api, 'auth/login', credentials));
 
-async function post(api: string, path: string, body?: object, token?: string): Promise<unknown> {
+const post = (api: string, path: string, body?: object, token?: string): Promise<unknown> =>
+  send(api, 'POST', path, body, token);
+
+async function send(
+  api: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: object,
+  token?: string,
+): Promise<unknown> {
   const response = await ask(new URL(`/api/v1/${path}`, api), {
-    method: 'POST',
+    method,
     headers: {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

@@ -13,7 +13,7 @@ export const operatorConfig = slice('Operator', {
 /** Where `praxis` reaches the product as any other client does. */
 export const clientConfig = slice('Client', {
   apiUrl: url('API_URL', ['http', 'https'], {
-    description: 'REST API that `praxis listen` logs in at',
+    description: 'REST API that `praxis listen` and `praxis cache stats` log in at',
     default: 'http://127.0.0.1:3000',
   }),
   gatewayUrl: url('GATEWAY_URL', ['http', 'https'], {
@@ -26,7 +26,9 @@ export const clientConfig = slice('Client', {
 export const cdnConfig = slice('CDN', {
   zoneId: optional(text('CLOUDFLARE_ZONE_ID', { description: 'zone that `praxis cdn` speaks for' })),
   token: optional(
-    secret('CLOUDFLARE_API_TOKEN', { description: 'may edit the settings of that zone and purge its cache' }),
+    secret('CLOUDFLARE_API_TOKEN', {
+      description: 'may edit settings and cache rules of that zone and purge its cache',
+    }),
   ),
   apiUrl: url('CLOUDFLARE_API_URL', ['http', 'https'], {
     description: 'base of Cloudflare’s API',

@@ -1,15 +1,19 @@
 import { parseArgs } from 'node:util';
 import type { INestApplicationContext } from '@nestjs/common';
 import { Audit } from '#infra/audit';
-import { systemClock, type TenantId, toDate, type UserId } from '#infra/kernel';
+import { parseConfig } from '#infra/config';
+import { type Context, newId, systemClock, type Tenant, type TenantId, toDate, type UserId } from '#infra/kernel';
+import { TierReport } from '#infra/quotas';
 import { RedisConnections } from '#infra/redis';
 import { Sharding } from '#infra/sharding';
 import { Log } from '#infra/telemetry';
-import { type BlockedSubject, Blocks } from '#infra/throttling';
+import { type BlockedSubject, Blocks, PlanUse, throttlingConfig } from '#infra/throttling';
 import { type Command, UsageError } from './command.js';
 import { operatorContext, withProduct } from './product.js';
 
 const readyTimeoutMs = 5_000;
+/** For thousands of tenants. */
+const reportMaxMs = 30 * 60_000;
 
 export const limitsBlocksCommand: Command = {
   words: 'limits blocks',
@@ -43,6 +47,33 @@ export const limitsUnblockCommand: Command = {
     });
   },
 };
+
+export const limitsReportCommand: Command = {
+  words: 'limits report',
+  usage: 'limits report',
+  summary: 'for each plan and each of its limits, how many tenants use 80 % of it or more; a line of JSON each',
+  async run(args) {
+    if (args.length > 0) throw new UsageError('takes nothing');
+    await withProduct(async (product) => {
+      const redis = product.get(RedisConnections);
+      await redis.ready('limits', readyTimeoutMs);
+      const use = new PlanUse(redis, parseConfig({ throttling: throttlingConfig }).throttling);
+      const requests = async (tenant: Tenant) => ({ requests: await use.percentOf(tenant) });
+      const { tiers, unread } = await product.get(TierReport).read(noTenant(), requests);
+      for (const tier of tiers) console.log(JSON.stringify(tier));
+      if (unread === 0) return;
+      console.error(`${unread} tenants could not be read, and are in no line`);
+      process.exitCode = 1;
+    });
+  },
+};
+
+const noTenant = (): Context => ({
+  requestId: newId(),
+  actor: { kind: 'system', name: 'operator:limits report' },
+  tenant: null,
+  deadline: systemClock.now() + reportMaxMs,
+});
 
 /** On record in the tenant before it is lifted. */
 async function liftUser(product: INestApplicationContext, blocks: Blocks, slug: string, id: string): Promise<boolean> {

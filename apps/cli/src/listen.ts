@@ -1,9 +1,10 @@
-import { parseArgs, types } from 'node:util';
+import { parseArgs } from 'node:util';
 import { parseConfig } from '#infra/config';
 import { ApiSession } from './api-session.js';
 import { clientConfig } from './cli.config.js';
-import { type Command, UsageError } from './command.js';
+import { type Command } from './command.js';
 import { FactListener } from './fact-listener.js';
+import { loginOf, loginOptions, originOf, understood } from './login-options.js';
 import { askPassword } from './password.js';
 
 const usage = 'listen --tenant S --email E [--api http://…] [--gateway http://…] [--password-stdin]';
@@ -36,40 +37,9 @@ export const listenCommand: Command = {
 };
 
 function read(args: readonly string[]) {
-  const { values } = parse(args);
+  const options = { ...loginOptions, gateway: { type: 'string' } } as const;
+  const { values } = understood(() => parseArgs({ args: [...args], options }));
   const defaults = parseConfig({ client: clientConfig }).client;
-  const required = (option: 'tenant' | 'email'): string => {
-    const value = values[option];
-    if (value === undefined || value === '') throw new UsageError(`--${option} is missing`);
-    return value;
-  };
-  return {
-    tenant: required('tenant'),
-    email: required('email'),
-    api: originOf('api', values.api ?? defaults.apiUrl),
-    gateway: originOf('gateway', values.gateway ?? defaults.gatewayUrl),
-    fromStdin: values['password-stdin'] === true,
-  };
-}
-
-function originOf(option: string, given: string): string {
-  const parsed = URL.parse(given);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) throw new UsageError(`--${option} must be a http(s) url`);
-  return parsed.origin;
-}
-
-function parse(args: readonly string[]) {
-  const text = { type: 'string' } as const;
-  const options = {
-    tenant: text,
-    email: text,
-    api: text,
-    gateway: text,
-    'password-stdin': { type: 'boolean' },
-  } as const;
-  try {
-    return parseArgs({ args: [...args], options });
-  } catch (error) {
-    throw new UsageError(types.isNativeError(error) ? error.message : 'options not understood');
-  }
+  const gateway = originOf('gateway', values.gateway ?? defaults.gatewayUrl);
+  return { ...loginOf(values, defaults.apiUrl), gateway };
 }

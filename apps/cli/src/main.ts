@@ -2,11 +2,12 @@
 import 'reflect-metadata';
 import { ConfigError } from '#infra/config';
 import { isAppError } from '#infra/kernel';
+import { cacheStatsCommand, cacheWarmCommand } from './cache.js';
 import { cdnApplyCommand, cdnPurgeCommand } from './cdn/commands.js';
 import { type Command, findCommand, helpText, UsageError } from './command.js';
 import { explainCommand } from './explain.js';
 import { jobsDeadCommand } from './jobs.js';
-import { limitsBlocksCommand, limitsUnblockCommand } from './limits.js';
+import { limitsBlocksCommand, limitsReportCommand, limitsUnblockCommand } from './limits.js';
 import { listenCommand } from './listen.js';
 import { migrateCommand, shardsInitCommand } from './migrate.js';
 import { quotasCommand, tenantsQuotaCommand } from './quotas.js';
@@ -33,12 +34,15 @@ const commands: readonly Command[] = [
   rebalanceCommand,
   jobsDeadCommand,
   explainCommand,
+  cacheWarmCommand,
+  cacheStatsCommand,
   cdnApplyCommand,
   cdnPurgeCommand,
   seedCommand,
   listenCommand,
   limitsBlocksCommand,
   limitsUnblockCommand,
+  limitsReportCommand,
 ];
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
+import { AppointmentsModule, appointmentFacts, appointmentJobs } from '#domain/appointments';
 import { MembersModule, memberFacts } from '#domain/members';
 import { PatientsModule, patientFacts } from '#domain/patients';
 import { ReconciliationModule, reconciliationFacts, reconciliationJobs } from '#domain/reconciliation';
@@ -47,7 +47,7 @@ export async function withProduct<T>(work: (product: INestApplicationContext) =>
         CryptoModule.forRoot(config.crypto),
         ShardingModule.forRoot({ ...config, applicationName: `${config.telemetry.service}:cli` }),
         QueuesModule.forRoot({
-          jobs: [...identityJobs, ...reconciliationJobs],
+          jobs: [...identityJobs, ...appointmentJobs, ...reconciliationJobs],
           facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts],
         }),
         AuditModule,

@@ -8,6 +8,7 @@ import { RunningProcess } from './running-process.js';
 
 const zone = '023e105f4ecef8ad9ca31a8372d0c353';
 const token = 'a-token-that-nobody-may-see';
+const rulesetId = '2f2feab2026849078ba485f918791bdc';
 
 interface Heard {
   readonly method: string | undefined;
@@ -22,15 +23,27 @@ class CloudflareStandIn {
   readonly #answers: { status: number; body: object; headers?: Record<string, string> }[] = [];
   readonly #server: Server = createServer(async (request, answer) => {
     const { method, url, headers } = request;
-    this.heard.push({ method, url, authorization: headers.authorization, body: JSON.parse(await text(request)) });
-    const next = this.#answers.shift() ?? {
-      status: 200,
-      body: { success: true, errors: [], messages: [], result: {} },
-    };
+    const sent = await text(request);
+    const body = sent === '' ? undefined : JSON.parse(sent);
+    this.heard.push({ method, url, authorization: headers.authorization, body });
+    const next = this.#answers.shift() ?? this.#usual(method);
     answer
       .writeHead(next.status, { 'content-type': 'application/json', ...next.headers })
       .end(JSON.stringify(next.body));
   });
+
+  /** The zone's cache rules, as somebody else left them; null: none yet. */
+  rules: object[] | null = null;
+
+  #usual(method: string | undefined): { status: number; body: object; headers?: Record<string, string> } {
+    if (method === 'GET' && this.rules === null)
+      return {
+        status: 404,
+        body: { success: false, errors: [{ code: 10_003, message: 'could not find entrypoint' }] },
+      };
+    const result = method === 'GET' ? { id: rulesetId, rules: this.rules } : {};
+    return { status: 200, body: { success: true, errors: [], messages: [], result } };
+  }
 
   async start(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
@@ -60,6 +73,7 @@ describe('praxis cdn', () => {
   });
   beforeEach(() => {
     cloudflare.heard.length = 0;
+    cloudflare.rules = null;
   });
 
   const praxis = async (args: readonly string[], env: Record<string, string> = {}) => {
@@ -69,7 +83,9 @@ describe('praxis cdn', () => {
   };
   const whole = () => ({ CLOUDFLARE_ZONE_ID: zone, CLOUDFLARE_API_TOKEN: token, CLOUDFLARE_API_URL: apiUrl });
   const settingsHeard = () =>
-    cloudflare.heard.map(({ url, body }) => [url?.split('/').at(-1), (body as { value: unknown }).value]);
+    cloudflare.heard
+      .filter(({ url }) => url?.includes('/settings/'))
+      .map(({ url, body }) => [url?.split('/').at(-1), (body as { value: unknown }).value]);
 
   it('[A-031] [A-033] [A-034] [A-035] [A-036] [A-055] without zone and token a dry run prints what it would set, and exits 0', async () => {
     const { code, out } = await praxis(['apply', '--dry-run']);
@@ -83,6 +99,7 @@ describe('praxis cdn', () => {
     ])
       expect(out).toContain(`would PATCH zones/{CLOUDFLARE_ZONE_ID}/${line}`);
     expect(out).toContain('minify: removed by vendor');
+    expect(out).toContain('would keep rule praxis_public_catalogues in zones/{CLOUDFLARE_ZONE_ID}/rulesets ');
     expect(cloudflare.heard).toEqual([]);
   });
 
@@ -123,7 +140,36 @@ describe('praxis cdn', () => {
     expect(code).toBe(1);
     expect(out).toContain('always_online {"value":"on"}: refused, HTTP 400: 1006 not editable on this plan');
     expect(err).toContain('refused 1 of these');
-    expect(cloudflare.heard).toHaveLength(5);
+    expect(settingsHeard()).toHaveLength(5);
+  });
+
+  it('lets Cloudflare keep public catalogues as their headers say, once, beside the rules that others made', async () => {
+    const rules = `/client/v4/zones/${zone}/rulesets/${rulesetId}/rules`;
+    const entrypoint = `/client/v4/zones/${zone}/rulesets/phases/http_request_cache_settings/entrypoint`;
+    const others = { id: 'rule-1', ref: 'of-somebody-else' };
+    const ours = { id: 'rule-2', ref: 'praxis_public_catalogues' };
+    const rule = expect.objectContaining({
+      ref: ours.ref,
+      expression: 'starts_with(http.request.uri.path, "/api/v1/catalogues/")',
+      action_parameters: {
+        cache: true,
+        edge_ttl: { mode: 'bypass_by_default' },
+        browser_ttl: { mode: 'respect_origin' },
+      },
+    });
+    for (const [there, method, url, body] of [
+      [null, 'PUT', entrypoint, { rules: [rule] }],
+      [[others], 'POST', rules, rule],
+      [[others, ours], 'PATCH', `${rules}/rule-2`, rule],
+    ] as const) {
+      cloudflare.rules = there === null ? null : [...there];
+      cloudflare.heard.length = 0;
+      expect(await praxis(['apply'], whole())).toMatchObject({ code: 0 });
+      const [read, change, ...more] = cloudflare.heard.filter((each) => each.url?.includes('/rulesets/'));
+      expect(read).toMatchObject({ method: 'GET', url: entrypoint });
+      expect(change).toMatchObject({ method, url, body });
+      expect(more).toEqual([]);
+    }
   });
 
   it('waits where Cloudflare says so, and repeats', async () => {

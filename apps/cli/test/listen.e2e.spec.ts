@@ -185,6 +185,6 @@ async function openSessions({ tenant }: Login): Promise<number> {
 /** As a person does who sees a login that is not theirs. */
 async function endOtherSessions(login: Login): Promise<void> {
   const token = await product.token(login);
-  const { items } = await product.ask('sessions', { token });
+  const { data: items } = await product.ask('sessions', { token });
   for (const { id, current } of items) if (!current) await product.ask(`sessions/${id}`, { method: 'DELETE', token });
 }

@@ -10,12 +10,20 @@ const usualRetryMs = 1_000;
 
 const answerShape = z.object({
   success: z.boolean(),
+  result: z.unknown().optional(),
   errors: z.array(z.object({ code: z.number(), message: z.string() })).default([]),
 });
 
 /** Cloudflare said no, in its own words and numbers. */
 export class CdnRefusal extends Error {
   override readonly name = 'CdnRefusal';
+
+  constructor(
+    readonly status: number,
+    said: string,
+  ) {
+    super(`HTTP ${status}${said === '' ? '' : `: ${said}`}`);
+  }
 }
 
 export interface Cloudflare {
@@ -23,13 +31,16 @@ export interface Cloudflare {
   readonly token: Secret;
 }
 
-/** Throws CdnRefusal. Waits and repeats where Cloudflare limits or fails, three times at most: every call may be repeated. */
-export async function callCloudflare({ apiUrl, token }: Cloudflare, call: CdnCall): Promise<void> {
+/**
+ * The result that Cloudflare answers. Throws CdnRefusal. Waits and repeats where Cloudflare limits or fails, three times at
+ * most: every call may be repeated.
+ */
+export async function callCloudflare({ apiUrl, token }: Cloudflare, call: CdnCall): Promise<unknown> {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await fetch(`${apiUrl.replace(/\/$/, '')}/${call.path}`, {
       method: call.method,
       headers: { authorization: `Bearer ${token.reveal()}`, 'content-type': 'application/json' },
-      body: JSON.stringify(call.body),
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       signal: AbortSignal.timeout(callTimeoutMs),
     });
     const isTransient = answer.status === 429 || answer.status >= 500;
@@ -39,11 +50,11 @@ export async function callCloudflare({ apiUrl, token }: Cloudflare, call: CdnCal
   }
 }
 
-async function judge(answer: Response): Promise<void> {
+async function judge(answer: Response): Promise<unknown> {
   const read = answerShape.safeParse(await answer.json().catch(() => undefined));
-  if (answer.ok && read.data?.success === true) return;
+  if (answer.ok && read.data?.success === true) return read.data.result;
   const said = (read.data?.errors ?? []).map(({ code, message }) => `${code} ${message}`).join('; ');
-  throw new CdnRefusal(`HTTP ${answer.status}${said === '' ? '' : `: ${said}`}`);
+  throw new CdnRefusal(answer.status, said);
 }
 
 function waitMs(retryAfter: string | null, attempt: number): number {

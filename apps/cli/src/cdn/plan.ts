@@ -1,8 +1,8 @@
 /** A call of Cloudflare's API (client/v4), relative to its base. */
 export interface CdnCall {
-  readonly method: 'PATCH' | 'POST';
+  readonly method: 'GET' | 'PATCH' | 'POST' | 'PUT';
   readonly path: string;
-  readonly body: unknown;
+  readonly body?: unknown;
 }
 
 /**
@@ -21,6 +21,41 @@ export const zoneSettings = {
 export const removedByVendor = {
   minify: 'Cloudflare ended automatic minification in August 2024; what /docs serves is minified already',
 } as const;
+
+/**
+ * By itself Cloudflare keeps nothing of an API. What catalogues say of themselves is all that it follows here: an answer that
+ * says nothing is not kept, and the zone's year for browsers is not theirs.
+ */
+export const catalogueRule = {
+  ref: 'praxis_public_catalogues',
+  description: 'Praxis: public catalogues, for as long as their headers say',
+  expression: 'starts_with(http.request.uri.path, "/api/v1/catalogues/")',
+  action: 'set_cache_settings',
+  action_parameters: {
+    cache: true,
+    edge_ttl: { mode: 'bypass_by_default' },
+    browser_ttl: { mode: 'respect_origin' },
+  },
+} as const;
+
+/** A zone's own cache rules; ours stands among them. */
+export interface CacheRules {
+  readonly id: string;
+  readonly rules: readonly { readonly id: string; readonly ref?: string | undefined }[];
+}
+export const cacheRulesOf = (zoneId: string): CdnCall => ({
+  method: 'GET',
+  path: `zones/${zoneId}/rulesets/phases/http_request_cache_settings/entrypoint`,
+});
+
+/** Changes our rule, or adds it, and no other. `found` is null where the zone has no rules yet. */
+export function rulePlan(zoneId: string, found: CacheRules | null): CdnCall {
+  if (found === null) return { ...cacheRulesOf(zoneId), method: 'PUT', body: { rules: [catalogueRule] } };
+  const rules = `zones/${zoneId}/rulesets/${found.id}/rules`;
+  const ours = found.rules.find(({ ref }) => ref === catalogueRule.ref);
+  if (ours === undefined) return { method: 'POST', path: rules, body: catalogueRule };
+  return { method: 'PATCH', path: `${rules}/${ours.id}`, body: catalogueRule };
+}
 
 export const filesPerPurgeMax = 30;
 

@@ -16,3 +16,4 @@ export { type QuotaReport, QuotaStatus, type ResourceUsage, statusTtlMs } from '
 export { quotaFacts, quotaReached, quotasPermission } from './quotas.facts.js';
 export { Quotas, type QuotasParts } from './quotas.js';
 export { QuotasModule } from './quotas.module.js';
+export { type FurtherLimits, TierReport, type TierReportAnswer, type TierUse } from './tier-report.js';

@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { type Context, type Instant, isAppError, type TenantContext, type TenantId } from '#infra/kernel';
-import { directoryName, type TenantDatabase } from '#infra/sharding';
+import type { TenantDatabase } from '#infra/sharding';
 import type { Counter } from '#infra/telemetry';
 import { type Limit, periodStartOf, placeOf, type QuotaResource, quotaResources } from './quota.js';
 import { fail } from './quotas.errors.js';
 import type { QuotasParts } from './quotas.js';
 import { type Compared, QuotasRepository, type Wanted } from './quotas.repository.js';
 import { limitOf } from './tenant-limits.js';
+import { tenantPages } from './tenant-pages.js';
 
 export interface Recounted {
   readonly tenants: number;
@@ -18,9 +19,6 @@ interface Watched extends Wanted {
   readonly limit: Limit;
 }
 
-const pageSize = 200;
-/** Enough for two million tenants. */
-const pagesMax = 10_000;
 const atOnce = 4;
 const perTenantMs = 60_000;
 
@@ -42,17 +40,13 @@ export class QuotaRecount {
   /** Throws quota.not_recounted, after all the others, where tenants could not be looked at. */
   async run(ctx: Context): Promise<Recounted> {
     let [tenants, drifted, failed] = [0, 0, 0];
-    let after: TenantId | null = null;
-    for (let page = 0; page < pagesMax && this.parts.clock.now() < ctx.deadline; page += 1) {
-      const ids: readonly TenantId[] = await this.#tenantsAfter(ctx, after);
+    for await (const ids of tenantPages(this.parts, ctx)) {
       for (let n = 0; n < ids.length; n += atOnce) {
         const outcomes = await Promise.all(ids.slice(n, n + atOnce).map((id) => this.#attempt(ctx, id)));
         drifted += outcomes.reduce<number>((sum, each) => sum + (each ?? 0), 0);
         failed += outcomes.filter((each) => each === null).length;
       }
       tenants += ids.length;
-      after = ids.at(-1) ?? null;
-      if (ids.length < pageSize) break;
     }
     this.parts.log.info('quota.recounted', { total: tenants, count: drifted, dropped: failed });
     if (failed > 0) throw fail('quota.not_recounted', { internal: `${failed} of ${tenants} tenants` });
@@ -88,16 +82,6 @@ export class QuotaRecount {
       this.#report(ctx, each.resource, counted - kept);
     }
     return drifted;
-  }
-
-  async #tenantsAfter(ctx: Context, after: TenantId | null): Promise<readonly TenantId[]> {
-    const [result] = await this.parts.sharding.eachShard(
-      ctx,
-      (system) => this.#rows.tenantsAfter(system, after, pageSize),
-      { directory: true, only: directoryName },
-    );
-    if (result?.value === undefined) throw result?.error;
-    return result.value;
   }
 
   /** Null where the tenant’s databases cannot be asked; it is looked at next time. */

@@ -7,6 +7,7 @@ import { QuotaOverrides } from './quota-overrides.js';
 import { QuotaRecount } from './quota-recount.js';
 import { QuotaStatus } from './quota-status.js';
 import { Quotas, type QuotasParts } from './quotas.js';
+import { TierReport } from './tier-report.js';
 
 const parts = Symbol('parts of quotas');
 
@@ -27,11 +28,16 @@ const parts = Symbol('parts of quotas');
     { provide: QuotaStatus, inject: [parts], useFactory: (all: QuotasParts) => new QuotaStatus(all) },
     { provide: QuotaRecount, inject: [parts], useFactory: (all: QuotasParts) => new QuotaRecount(all) },
     {
+      provide: TierReport,
+      inject: [parts, QuotaStatus],
+      useFactory: (all: QuotasParts, status: QuotaStatus) => new TierReport(all, status),
+    },
+    {
       provide: QuotaOverrides,
       inject: [Sharding, Audit],
       useFactory: (sharding: Sharding, audit: Audit) => new QuotaOverrides({ sharding, audit }),
     },
   ],
-  exports: [Quotas, QuotaStatus, QuotaRecount, QuotaOverrides],
+  exports: [Quotas, QuotaStatus, QuotaRecount, QuotaOverrides, TierReport],
 })
 export class QuotasModule {}

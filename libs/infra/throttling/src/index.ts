@@ -7,10 +7,12 @@ export { limitExceeded, type RateLimitHeaders, rateLimitHeaders, registeredProbl
 export { leaseOf } from './leases.js';
 export { type LimitClassName, limitClasses } from './limit-classes.js';
 export { type LimitResult, type LimitState, Limits, limitSubjectOf, type RefusalReason } from './limits.js';
+export { PlanUse } from './plan-use.js';
 export { ProviderBreaker, type ProviderSetup } from './provider-breaker.js';
 export { TenantBlocks } from './tenant-blocks.js';
 export { type HomeNetworks, TenantNetworks } from './tenant-networks.js';
 export type { NetworkId, TenantNetwork } from './tenant-networks.repository.js';
+export { RouteThrottlerGuard } from './throttler-guard.js';
 export { RedisThrottlerStorage } from './throttler-storage.js';
 export { type ThrottlingConfig, throttlingConfig } from './throttling.config.js';
 export { ThrottlingModule } from './throttling.module.js';
