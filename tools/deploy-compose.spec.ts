@@ -102,7 +102,7 @@ describe('Every service', () => {
   it('is given passwords by files only, and none is written down', () => {
     const values = each.flatMap(([, { environment = {} }]) => Object.entries(environment));
     const telling = values.filter(([name]) => /PASSWORD|SECRET|TOKEN_SIGNING|ROOT_KEY|SMTP_URL|_URL$/.test(name));
-    for (const [name, value] of telling.filter(([name]) => !/^APP_URL$/.test(name)))
+    for (const [name, value] of telling.filter(([name]) => !/^(APP|STATIC)_URL$/.test(name)))
       expect([name, /_FILE$/.test(name) && (value === '' || value.startsWith('/run/secrets/'))]).toEqual([name, true]);
     expect(composeText()).not.toMatch(/:\/\/[^/\s]*:[^/\s]*@/);
     const secretNames = Object.keys(everything.secrets);

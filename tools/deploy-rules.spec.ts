@@ -81,6 +81,7 @@ const required: Readonly<Record<string, readonly [ids: string, over?: number, un
   'DatabasePoolUse warning': ['[A-076] [B-068] [C-104] [E-107]', 0.81, 0.79],
   'DatabaseLatency critical': ['[A-075]', 1.1, 0.9],
   'RedisNodeDown critical': ['[A-077]'],
+  'CacheMisses info': ['[C-105]', 0.16, 0.14],
   'CacheMisses warning': ['[A-078]'],
   'CacheMissesOverall warning': ['[B-069]'],
   'RequestQueue warning': ['[B-070]', 0.81, 0.79],

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { flag, integer, list, slice, text, type Values } from '#infra/config';
+import { flag, integer, list, optional, slice, text, url, type Values } from '#infra/config';
 
 const origin = {
   shape: 'origin',
@@ -65,6 +65,30 @@ export const apiConfig = slice('API', {
   compression: flag('ENABLE_COMPRESSION', {
     description: 'compress answers of 1 KiB and more with br, gzip or deflate',
     default: true,
+  }),
+  publicMaxAgeS: integer('CACHE_CONTROL_MAX_AGE', {
+    description: 'how long browsers and a CDN may keep what a clinic shows to everybody',
+    default: 3_600,
+    min: 0,
+    max: 31_536_000,
+    unit: 'seconds',
+  }),
+  cdnEnabled: flag('CDN_ENABLED', {
+    description: 'addresses of static files lead to STATIC_URL, where that is set',
+    default: true,
+  }),
+  cdnMaxAgeS: integer('CDN_CACHE_TTL', {
+    description: 'how long browsers and a CDN may keep static files whose names change with their content',
+    default: 31_536_000,
+    min: 0,
+    max: 31_536_000,
+    unit: 'seconds',
+  }),
+  staticUrl: optional({
+    ...url('STATIC_URL', ['http', 'https'], {
+      description: 'origin of the CDN that fetches /static from here; unset: this server itself',
+    }),
+    ...origin,
   }),
 });
 export type ApiConfig = Values<(typeof apiConfig)['variables']>;

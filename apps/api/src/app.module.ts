@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { AppointmentsModule, appointmentFacts } from '#domain/appointments';
+import { AppointmentsModule, appointmentFacts, appointmentJobs } from '#domain/appointments';
 import { MembersModule, memberFacts, memberJobs } from '#domain/members';
 import { PatientsModule, patientFacts } from '#domain/patients';
 import { ReconciliationModule, reconciliationFacts, reconciliationJobs } from '#domain/reconciliation';
@@ -17,6 +17,7 @@ import { ThrottlingModule } from '#infra/throttling';
 import { AnalyticsApiModule } from './analytics/analytics-api.module.js';
 import { AppointmentsApiModule } from './appointments/appointments-api.module.js';
 import { BatchApiModule } from './batch/batch-api.module.js';
+import { CatalogueApiModule } from './catalogue/catalogue-api.module.js';
 import { productVersion } from './edge/version.js';
 import { HealthApiModule } from './health/health-api.module.js';
 import { IdentityApiModule } from './identity/identity-api.module.js';
@@ -40,13 +41,13 @@ export class AppModule {
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
         QueuesModule.forRoot({
-          jobs: [...identityJobs, ...memberJobs, ...reconciliationJobs],
+          jobs: [...identityJobs, ...appointmentJobs, ...memberJobs, ...reconciliationJobs],
           facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts, ...quotaFacts],
         }),
         AuditModule,
         CacheModule.forRoot(settings.cache, { warmsAtStart: true }),
         ThrottlingModule.forRoot(settings.throttling),
-        IdentityModule.forRoot(settings.identity),
+        IdentityModule.forRoot(settings.identity, { challenge: settings.challenge }),
         AppointmentsModule,
         MembersModule,
         PatientsModule,
@@ -56,6 +57,7 @@ export class AppModule {
         QuotasApiModule,
         IdentityApiModule,
         AppointmentsApiModule,
+        CatalogueApiModule,
         MembersApiModule,
         PatientsApiModule,
         ReconciliationApiModule,

@@ -13,6 +13,7 @@ import { schemaWindows } from '#migrations';
 import { AppModule } from './app.module.js';
 import { serveDocs } from './docs/docs.routes.js';
 import { openApiDocument } from './docs/openapi.js';
+import { viewerFiles } from './docs/viewer-files.js';
 import { doorLimits } from './edge/admission.js';
 import { serveMetrics } from './edge/metrics.routes.js';
 import type { EdgeParts } from './edge/ports.js';
@@ -20,6 +21,8 @@ import type { KnownNames } from './edge/route-check.js';
 import { buildServer } from './edge/server.js';
 import { productVersion } from './edge/version.js';
 import type { Settings } from './settings.js';
+import { serveStatic } from './static/static.routes.js';
+import { StaticFiles } from './static/static-files.js';
 
 export interface AppOptions {
   readonly log?: Log;
@@ -35,7 +38,9 @@ export async function createApp(settings: Settings, options: AppOptions = {}): P
     known: knownNames,
     partsOf: (built) => partsOf(built, settings, log),
     openRoutes: (built, server) => {
-      serveDocs(server, openApiDocument(built, identity.version));
+      const files = new StaticFiles(viewerFiles(), settings.api);
+      serveStatic(server, files);
+      serveDocs(server, openApiDocument(built, identity.version), files);
       serveMetrics(server, built.get(Metrics));
     },
   });

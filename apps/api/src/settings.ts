@@ -1,7 +1,7 @@
 import { cacheConfig } from '#infra/cache';
 import type { Config } from '#infra/config';
 import { cryptoConfig } from '#infra/crypto';
-import { identityConfig } from '#infra/identity';
+import { challengeConfig, identityConfig } from '#infra/identity';
 import { processesConfig } from '#infra/processes';
 import { redisConfig } from '#infra/redis';
 import { databaseConfig } from '#infra/replicas';
@@ -22,6 +22,7 @@ export const apiSlices = {
   cache: cacheConfig,
   throttling: throttlingConfig,
   identity: identityConfig,
+  challenge: challengeConfig,
 };
 
 export type Settings = Config<typeof apiSlices>;

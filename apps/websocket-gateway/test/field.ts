@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import {
   AppointmentsModule,
   AppointmentsService,
+  appointmentJobs,
   BookingService,
   CalendarService,
   CatalogueService,
@@ -65,7 +66,7 @@ export class Field {
       RedisModule.forRoot(settings.redis),
       CryptoModule.forRoot(settings.crypto),
       ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName: 'field' }),
-      QueuesModule.forRoot({ jobs: [...identityJobs, ...reconciliationJobs], facts: domainFacts }),
+      QueuesModule.forRoot({ jobs: [...identityJobs, ...appointmentJobs, ...reconciliationJobs], facts: domainFacts }),
       AuditModule,
       CacheModule.forRoot(cache),
       IdentityModule.forRoot(settings.identity),

@@ -1,5 +1,5 @@
 import { type DynamicModule, Module, type Provider } from '@nestjs/common';
-import { appointmentFacts } from '#domain/appointments';
+import { appointmentFacts, appointmentJobs } from '#domain/appointments';
 import { MembersModule, MembersService, memberFacts, memberJobs } from '#domain/members';
 import { patientFacts } from '#domain/patients';
 import {
@@ -10,7 +10,7 @@ import {
   StatementIngest,
 } from '#domain/reconciliation';
 import { AuditModule } from '#infra/audit';
-import { CacheModule, Warmth } from '#infra/cache';
+import { Cache, CacheModule, Warmth } from '#infra/cache';
 import { CryptoModule } from '#infra/crypto';
 import { HealthModule, Readiness } from '#infra/health';
 import { Identity, IdentityModule, identityJobs } from '#infra/identity';
@@ -65,7 +65,7 @@ export class WorkerModule {
         CryptoModule.forRoot(settings.crypto),
         ShardingModule.forRoot({ sharding: settings.sharding, database: settings.database, applicationName }),
         QueuesModule.forRoot({
-          jobs: [...identityJobs, ...memberJobs, ...reconciliationJobs],
+          jobs: [...identityJobs, ...appointmentJobs, ...memberJobs, ...reconciliationJobs],
           facts: [...appointmentFacts, ...memberFacts, ...patientFacts, ...reconciliationFacts, ...quotaFacts],
         }),
         RealtimeModule.forRoot(),
@@ -113,10 +113,10 @@ const working = ({ worker, queues: config }: Settings, { mailOpenForMs }: Worker
   },
   {
     provide: processorsToken,
-    inject: [Identity, Mailer, StatementIngest, Reconciler, MembersService],
-    useFactory: (...[identity, mailer, ingest, reconciler, members]: ProcessorNeeds) => [
+    inject: [Identity, Mailer, StatementIngest, Reconciler, MembersService, Cache],
+    useFactory: (...[identity, mailer, ingest, reconciler, members, cache]: ProcessorNeeds) => [
       ...letterProcessors(identity, mailer),
-      ...cacheProcessors(members),
+      ...cacheProcessors(members, cache),
       ...reconciliationProcessors(ingest, reconciler),
     ],
   },
@@ -146,7 +146,7 @@ const operatorDoor = ({ worker: { port, host } }: Settings): Provider => ({
   useFactory: (readiness: Readiness, metrics: Metrics) => new OperatorDoor({ readiness, metrics, port, host }),
 });
 
-type ProcessorNeeds = [Identity, Mailer, StatementIngest, Reconciler, MembersService];
+type ProcessorNeeds = [Identity, Mailer, StatementIngest, Reconciler, MembersService, Cache];
 type WorkersNeeds = [BullQueues, JobRunner, Sharding, Identity, Log, Warmth, QuotaRecount];
 type RunnerNeeds = [Sharding, Catalogue, readonly Processor[], Log, QueueMetrics];
 

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { appointmentJobs, CatalogueService } from '#domain/appointments';
 import { forgetMember, type MemberId, memberJobs } from '#domain/members';
 import { Cache, cacheConfig, Warmth } from '#infra/cache';
 import { parseConfig } from '#infra/config';
 import { newId, systemClock, type TenantContext } from '#infra/kernel';
 import { Catalogue, Nudge, Outbox } from '#infra/queues';
+import { Quotas } from '#infra/quotas';
 import { createLog, Metrics } from '#infra/telemetry';
 import { openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
 import { readSettings } from '../src/settings.js';
@@ -93,5 +95,32 @@ describe('a change of a member whose process did not live to say so', () => {
     const outbox = new Outbox(new Catalogue({ jobs: memberJobs }), new Nudge(db.redis, log), systemClock);
     await db.sharding.write(ctx, (tx) => outbox.append(tx, forgetMember.entry(id, { memberId: id })));
     expect(await waitUntil(async () => (await shown('as it is')) === 'as it is', 15_000)).toBe(true);
+  }, 30_000);
+});
+
+describe('a change of a service whose process did not live to say so', () => {
+  it('is said by the worker, from the outbox of the change', async () => {
+    const { sharding, audit, redis } = db;
+    const quotas = new Quotas({ sharding, clock: systemClock, log, metrics: new Metrics() });
+    const outbox = new Outbox(new Catalogue({ jobs: appointmentJobs }), new Nudge(redis, log), systemClock);
+    const through = (one: Pick<Cache, 'getOrSet' | 'forgetTag'>) =>
+      new CatalogueService(sharding, audit, systemClock, quotas, one as Cache, outbox);
+    const living = through(cache);
+    const dying = through({
+      getOrSet: (asker, _strategy, _name, load) => load(asker),
+      forgetTag: async () => undefined,
+    });
+    const segments = [{ kind: 'provider', offsetMin: 0, durationMin: 30 }] as const;
+    const times = {
+      durationMin: 30,
+      noticeMin: 0,
+      horizonDays: 90,
+      grid: { stepMin: 15, anchor: 'midnight' } as const,
+    };
+    const made = await living.createService(ctx, { name: 'Visit', segments, ...times });
+    const name = async () => (await living.service({ ...ctx, ...db.newContext(), tenant: ctx.tenant }, made.id)).name;
+    expect(await name()).toBe('Visit');
+    await dying.changeService(ctx, made.id, made.version, { name: 'Long visit' });
+    expect(await waitUntil(async () => (await name()) === 'Long visit', 15_000)).toBe(true);
   }, 30_000);
 });

@@ -64,7 +64,7 @@ describe('a visit as it is shown', () => {
       { ...entry, version: 1 },
       { ...entry, version: 2, tz: 'UTC' },
     ]);
-    expect(shown.items.map(({ start }) => start)).toEqual(['2026-12-01T09:00:00-07:00', '2026-12-01T16:00:00+00:00']);
+    expect(shown.data.map(({ start }) => start)).toEqual(['2026-12-01T09:00:00-07:00', '2026-12-01T16:00:00+00:00']);
     expect(history.safeParse(shown).success).toBe(true);
   });
 });

@@ -13,6 +13,7 @@ import {
 } from '#domain/appointments';
 import { formatInstant, localDateOf, minuteOfInstant } from '#infra/time';
 import {
+  allOf,
   emailAddress,
   idOf,
   instant,
@@ -135,7 +136,7 @@ const historyEntry = z.strictObject({
   actor: z.strictObject({ kind: z.enum(['user', 'system', 'anonymous']), id: z.string().nullable() }),
   at: instantText,
 });
-export const history = z.strictObject({ items: z.array(historyEntry) });
+export const history = allOf(historyEntry);
 
 /** The first whole minute at or after an instant: starts are whole minutes. */
 const minuteFrom = (ms: number): number => minuteOfInstant(ms + minuteMs - 1);
@@ -178,7 +179,7 @@ export const presentAppointment = (found: Appointment): z.input<typeof appointme
 });
 
 export const presentHistory = (entries: readonly HistoryEntry[]): z.input<typeof history> => ({
-  items: entries.map((entry) => ({
+  data: entries.map((entry) => ({
     version: entry.version,
     event: entry.event,
     status: entry.status,

@@ -11,7 +11,7 @@ import {
   type WeeklyRule,
 } from '#domain/appointments';
 import { formatInstant, type LocalDate, minuteOfInstant } from '#infra/time';
-import { idOf, instant, instantText, listQuery, localDate, pageOf, versionNumber } from '../edge/index.js';
+import { allOf, idOf, instant, instantText, listQuery, localDate, pageOf, versionNumber } from '../edge/index.js';
 import { resourceId } from './catalogue.dto.js';
 
 const schedulesMax = 100;
@@ -51,7 +51,7 @@ export const schedule = z.strictObject({ schedules: z.array(datedSchedule), vers
 
 export const overrideInput = z.strictObject({ open: z.array(dayWindow).max(windowsMax) });
 export const override = z.strictObject({ date: localDate, open: z.array(dayWindow) });
-export const overrides = z.strictObject({ items: z.array(override) });
+export const overrides = allOf(override);
 export const overrideRange = z.strictObject({ from: date, to: date });
 
 const wholeMinute = instant.refine((ms) => ms % minuteMs === 0, { message: 'must be a whole minute' });

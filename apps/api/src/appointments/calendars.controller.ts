@@ -68,7 +68,7 @@ export class CalendarsController {
     @Param('resourceId', { schema: resourceId }) id: ResourceId,
     @Query({ schema: overrideRange }) { from, to }: z.infer<typeof overrideRange>,
   ) {
-    return { items: (await this.calendar.overrides(ctx, id, from, to)).map(presentOverride) };
+    return { data: (await this.calendar.overrides(ctx, id, from, to)).map(presentOverride) };
   }
 
   @Put('overrides/:date')

@@ -137,7 +137,7 @@ export class MembersController {
     summary: 'A member’s cards, newest first',
   })
   async cardsOf(@Ctx() ctx: TenantContext, @Param('memberId', { schema: memberId }) id: MemberId) {
-    return { items: (await this.cards.ofMember(ctx, id)).map(presentCard) };
+    return { data: (await this.cards.ofMember(ctx, id)).map(presentCard) };
   }
 
   @Post(':memberId/cards')

@@ -23,7 +23,7 @@ import {
   verdicts,
 } from '#domain/members';
 import type { CacheStats, StrategyStats } from '#infra/cache';
-import { idOf, instantText, line, listQuery, localDate, pageOf, utcText, versionNumber } from '../edge/index.js';
+import { allOf, idOf, instantText, line, listQuery, localDate, pageOf, utcText, versionNumber } from '../edge/index.js';
 
 export const memberId = idOf<MemberId>('member');
 export const cardId = idOf<CardId>('card');
@@ -77,7 +77,7 @@ export const card = z.strictObject({
   issuedAt: instantText,
   revokedAt: instantText.nullable(),
 });
-export const cards = z.strictObject({ items: z.array(card) });
+export const cards = allOf(card);
 export const generatedCard = z.strictObject({
   card,
   qr: z.strictObject({
@@ -115,7 +115,7 @@ const historyEntry = z.strictObject({
   actor: z.strictObject({ kind: z.enum(['user', 'system', 'anonymous']), id: z.string().nullable() }),
   at: instantText,
 });
-export const cardHistory = z.strictObject({ items: z.array(historyEntry) });
+export const cardHistory = allOf(historyEntry);
 
 const nonce = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 export const scanned = z.strictObject({
@@ -190,7 +190,7 @@ export const presentCardCaches = ({ enabled, since, memory, redis, strategies }:
   }) satisfies z.input<typeof cardCaches>;
 
 export const presentHistory = (entries: readonly CardHistoryEntry[]): z.input<typeof cardHistory> => ({
-  items: entries.map(({ actorKind, actorId, ...entry }) => ({
+  data: entries.map(({ actorKind, actorId, ...entry }) => ({
     version: entry.version,
     event: entry.event,
     reason: entry.reason,

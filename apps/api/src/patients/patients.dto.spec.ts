@@ -39,7 +39,7 @@ describe('a patient as it is shown', () => {
     });
     expect(accepts(patient, shown)).toBe(true);
     const found = presentFound({ items: [ada], truncated: true });
-    expect(Object.keys(found.items[0] ?? {}).sort()).toEqual([
+    expect(Object.keys(found.data[0] ?? {}).sort()).toEqual([
       'birthDate',
       'family',
       'given',

@@ -13,6 +13,7 @@ import {
   wordsOf,
 } from '#domain/patients';
 import {
+  allOf,
   emailAddress,
   idOf,
   instantText,
@@ -116,7 +117,7 @@ const summary = z.strictObject({
 export const patients = pageOf(summary);
 export const patientList = listQuery({});
 export const foundPatients = z.strictObject({
-  items: z.array(summary),
+  ...allOf(summary).shape,
   truncated: z.boolean().meta({ description: 'there are, or may be, more: ask more closely' }),
 });
 
@@ -128,7 +129,7 @@ const versionEntry = z.strictObject({
   actor: z.strictObject({ kind: z.enum(['user', 'system', 'anonymous']), id: z.string().nullable() }),
   at: instantText,
 });
-export const patientVersions = z.strictObject({ items: z.array(versionEntry) });
+export const patientVersions = allOf(versionEntry);
 export const patientVersion = z.strictObject({ ...versionEntry.shape, demographics: z.strictObject(demographics) });
 
 const presentDemographics = (known: Demographics) => ({
@@ -160,7 +161,7 @@ export const presentSummary = (found: Patient): z.input<typeof summary> => ({
 });
 
 export const presentFound = ({ items, truncated }: SearchResult): z.input<typeof foundPatients> => ({
-  items: items.map(presentSummary),
+  data: items.map(presentSummary),
   truncated,
 });
 
@@ -174,7 +175,7 @@ const presentEntry = (entry: VersionEntry): z.input<typeof versionEntry> => ({
 });
 
 export const presentVersions = (entries: readonly VersionEntry[]): z.input<typeof patientVersions> => ({
-  items: entries.map(presentEntry),
+  data: entries.map(presentEntry),
 });
 
 export const presentVersion = (found: PatientVersion): z.input<typeof patientVersion> => ({

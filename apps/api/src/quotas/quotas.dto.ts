@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { plans, type TenantId } from '#infra/kernel';
 import { planLimits, type QuotaReport, quotaLevels, quotaResources } from '#infra/quotas';
-import { idOf, instantText, utcText } from '../edge/index.js';
+import { allOf, idOf, instantText, utcText } from '../edge/index.js';
 
 const limit = z.int().nullable().meta({ description: 'null: as many as wanted' });
 const resource = z.enum(quotaResources).meta({
@@ -22,9 +22,9 @@ export const quotasAnswer = z.strictObject({
   at: instantText.meta({ description: 'up to a minute ago' }),
   quotas: z.array(usage),
 });
-export const plansAnswer = z.strictObject({
-  items: z.array(z.strictObject({ plan: z.enum(plans), limits: z.array(z.strictObject({ resource, limit })) })),
-});
+export const plansAnswer = allOf(
+  z.strictObject({ plan: z.enum(plans), limits: z.array(z.strictObject({ resource, limit })) }),
+);
 export const companyId = idOf<TenantId>('tenant');
 
 export const presentQuotas = ({ plan, at, resources }: QuotaReport) =>
@@ -40,7 +40,7 @@ export const presentQuotas = ({ plan, at, resources }: QuotaReport) =>
 
 export const presentPlans = () =>
   ({
-    items: plans.map((plan) => ({
+    data: plans.map((plan) => ({
       plan,
       limits: quotaResources.map((of) => ({ resource: of, limit: planLimits[plan][of] })),
     })),

@@ -69,7 +69,7 @@ export class ReconciliationSourcesController {
   @Access({
     permission: permissionOf['statement.upload'],
     audit: 'reconciliation.upload',
-    limit: 'write',
+    limit: 'uploads',
     receives: 'csv',
     bodyLimitBytes: statementLimits.fileBytes,
     bodyDeadlineMs: uploadDeadlineMs,

@@ -1,5 +1,6 @@
+import { forgetCatalogue } from '#domain/appointments';
 import { forgetMember, type MemberId, type MembersService } from '#domain/members';
-import type { Warmth } from '#infra/cache';
+import type { Cache, Warmth } from '#infra/cache';
 import { type Processor, processorFor, type Schedule } from '#infra/queues';
 
 const hourMs = 3_600_000;
@@ -13,7 +14,8 @@ export const cacheWarm = (warmth: Warmth): Schedule => ({
   run: async () => void (await warmth.hourly()),
 });
 
-/** What the process that changed a member may not have lived to say. */
-export const cacheProcessors = (members: MembersService): readonly Processor[] => [
+/** What the process that changed something may not have lived to say. */
+export const cacheProcessors = (members: MembersService, cache: Cache): readonly Processor[] => [
   processorFor(forgetMember, (ctx, { memberId }) => members.forgetCached(ctx, memberId as MemberId)),
+  processorFor(forgetCatalogue, (ctx, { part }) => cache.forgetTag(ctx, part)),
 ];
