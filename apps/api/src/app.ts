@@ -1,4 +1,5 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { CatalogueService, type ServiceId } from '#domain/appointments';
 import { Audit } from '#infra/audit';
 import { SealedCursor, TenantCrypto } from '#infra/crypto';
 import { addDatabaseChecks, addRedisCheck, Readiness } from '#infra/health';
@@ -61,6 +62,7 @@ const knownNames: KnownNames = {
 
 function partsOf(app: NestFastifyApplication, settings: Settings, log: Log): EdgeParts {
   const readiness = app.get(Readiness);
+  const catalogue = app.get(CatalogueService);
   return {
     config: settings.api,
     clock: systemClock,
@@ -73,6 +75,7 @@ function partsOf(app: NestFastifyApplication, settings: Settings, log: Log): Edg
     limits: app.get(Limits),
     doors: measuredAdmissions(doorLimits(settings.api), app.get(Metrics)),
     consistency: app.get(ConsistencyTokens),
+    remembered: { service: (ctx, { serviceId }) => catalogue.serviceInMemory(ctx, serviceId as ServiceId) },
     isDraining: () => readiness.draining,
   };
 }

@@ -81,6 +81,8 @@ describe('the whole API behind its door', () => {
       '/api/v1/auth/password-reset/confirm',
       '/api/v1/auth/refresh',
       '/api/v1/cards/verify',
+      '/api/v1/catalogues/{slug}/locations',
+      '/api/v1/catalogues/{slug}/services',
       '/api/v1/health',
       '/health',
       '/health/live',

@@ -79,6 +79,7 @@ interface EdgeOptions {
   readonly people?: readonly Person[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly limits?: RateLimiter;
+  readonly remembered?: NonNullable<EdgeParts['remembered']>;
   readonly monitoring?: boolean;
   readonly modules?: readonly (Type<unknown> | DynamicModule)[];
   /** Beside the documents and the metrics. */
@@ -116,6 +117,7 @@ export async function startEdge(options: EdgeOptions): Promise<Edge> {
     cursors: new SealedCursor(crypto, clock),
     limits: options.limits ?? { consume: async () => ({ allowed: true, retryAfterMs: 0, policies: [] }) },
     doors: measuredAdmissions(doorLimits(api), metrics),
+    ...(options.remembered === undefined ? {} : { remembered: options.remembered }),
     isDraining: () => drain.isDraining,
   };
   const app = await buildServer(moduleOf(options.controllers, options.modules ?? []), {

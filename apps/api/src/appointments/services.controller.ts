@@ -50,7 +50,7 @@ export class ServicesController {
   }
 
   @Get(':serviceId')
-  @Access({ ...read, answers: service, summary: 'One service' })
+  @Access({ ...read, remembered: 'service', answers: service, summary: 'One service' })
   async get(@Ctx() ctx: TenantContext, @Param('serviceId', { schema: serviceId }) id: ServiceId) {
     return presentService(await this.catalogue.service(ctx, id));
   }

@@ -41,6 +41,11 @@ export interface AccessRule {
   readonly caching?: Caching;
   /** `now`: the answer says how things stand at this moment, which its version does not tell: never 304. */
   readonly standing?: 'now';
+  /**
+   * The entity that this read answers, where the process can tell at once that it has it in memory (`EdgeParts.remembered`). Only
+   * where the answer is the same for all who may ask, and leaves no record.
+   */
+  readonly remembered?: string;
   /** `none` where an answer carries secrets beside what the caller chose (BREACH); always so under /api/v1/auth. */
   readonly compression?: 'none';
   /** Codes of refusals that are this route's own, for the document: `appointment.slot_taken`. */

@@ -18,8 +18,9 @@ export class Cursors {
    */
   async paging<Key>(request: FastifyRequest): Promise<Paging<Key>> {
     const ctx = request.ctx as TenantContext;
-    const { limit, cursor, page, count, ...filters } = request.query as Readonly<Record<string, string | undefined>>;
-    const binding = bindingOf(ctx, { filters, path: request.params, body: request.body });
+    const { asked } = request;
+    const { limit, cursor, page, count, ...filters } = asked.query as Readonly<Record<string, string | undefined>>;
+    const binding = bindingOf(ctx, { filters, path: asked.path, body: asked.body });
     const place =
       cursor === undefined ? null : ((await this.sealer.open(ctx.tenant.id, binding, cursor)) as CursorPlace<Key>);
     const size = pageSizes[request.routeOptions.config.takes?.pageSize ?? 'small'];

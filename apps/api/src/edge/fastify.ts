@@ -2,6 +2,7 @@ import type { Context } from '#infra/kernel';
 import type { Admission } from '#infra/throttling';
 import type { RouteFacts } from './access.js';
 import type { Cursors } from './cursors.js';
+import type { Asked } from './inputs.js';
 import type { Observing } from './observing.js';
 
 declare module 'fastify' {
@@ -9,6 +10,8 @@ declare module 'fastify' {
     /** Made by the access guard; absent on the few open routes that no rule governs. */
     ctx: Context;
     startedAtMs: number;
+    /** Of lists. */
+    asked: Asked;
     /** Code of the problem that was answered, for the log. */
     problemCode: string | undefined;
     observed: boolean;

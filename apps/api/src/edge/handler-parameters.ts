@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { ArgumentMetadata } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { BodyBytes } from './body-bytes.js';
 import { PageQuery } from './paging.js';
@@ -11,18 +12,31 @@ export interface Takes {
   readonly query: boolean;
   /** Of a list. */
   readonly pageSize?: PageSize;
+  /** What is read of bodies, queries and paths, each with the schema that it must fit. */
+  readonly inputs: readonly Input[];
+}
+
+export interface Input {
+  readonly source: 'body' | 'query' | 'path';
+  readonly name?: string;
+  readonly schema: Schema;
 }
 
 type Source = 'body' | 'bytes' | 'query' | 'path' | 'if-match' | 'page' | 'other';
 
 export interface HandlerParameter {
   readonly source: Source;
-  readonly validated: boolean;
+  /** The one member that is read; all where it is absent. */
+  readonly name?: string;
+  readonly schema?: Schema;
   readonly pageSize?: PageSize;
 }
 
+export type Schema = NonNullable<ArgumentMetadata['schema']>;
+
 interface ParameterMetadata {
-  readonly schema?: unknown;
+  readonly data?: unknown;
+  readonly schema?: Schema;
   readonly factory?: unknown;
 }
 
@@ -36,9 +50,10 @@ const sources: Readonly<Record<number, Source>> = {
 export function parametersOf(controller: object, method: string | symbol): HandlerParameter[] {
   const found: Readonly<Record<string, ParameterMetadata>> =
     Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {};
-  return Object.entries(found).map(([key, { schema, factory }]) => ({
+  return Object.entries(found).map(([key, { data, schema, factory }]) => ({
     source: sources[Number(key.split(':')[0])] ?? ownSource(factory),
-    validated: schema !== undefined,
+    ...(typeof data === 'string' ? { name: data } : {}),
+    ...(schema === undefined ? {} : { schema }),
     ...sizeOf(schema),
   }));
 }
@@ -61,6 +76,10 @@ export function takesOf(controller: object, method: string | symbol): Takes {
   return {
     body: read.includes('body') || read.includes('bytes'),
     query: read.includes('query'),
+    inputs: parameters.filter(isInput),
     ...(list?.pageSize === undefined ? {} : { pageSize: list.pageSize }),
   };
 }
+
+const isInput = (parameter: HandlerParameter): parameter is HandlerParameter & Input =>
+  parameter.schema !== undefined && ['body', 'query', 'path'].includes(parameter.source);

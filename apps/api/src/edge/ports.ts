@@ -4,6 +4,7 @@ import type { HttpMetrics, Log } from '#infra/telemetry';
 import type { Admission, Door, LimitClassName, LimitCost, LimitResult, LimitSubject } from '#infra/throttling';
 import type { ApiConfig } from '../api.config.js';
 import type { TokenIssuer } from './consistency.js';
+import type { Recall } from './remembered.js';
 
 /** identity's `Sessions`. */
 export interface Authenticator {
@@ -47,6 +48,8 @@ export interface EdgeParts {
   readonly doors: Readonly<Record<Door, Admission>>;
   /** Without it nobody carries along where they wrote. */
   readonly consistency?: TokenIssuer;
+  /** By the name that a route's rule gives. */
+  readonly remembered?: Readonly<Record<string, Recall>>;
   readonly isDraining: () => boolean;
 }
 

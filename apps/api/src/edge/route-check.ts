@@ -38,7 +38,7 @@ const isNamed = (permission: string | undefined): permission is string =>
   !!permission && permission !== 'public' && permission !== 'self';
 
 function missingSchemas({ parameters, readsPage }: HandlerFacts): string[] {
-  const unchecked = parameters.filter(({ source, validated }) => inputs.has(source) && !validated);
+  const unchecked = parameters.filter(({ source, schema }) => inputs.has(source) && schema === undefined);
   const readsQuery = parameters.some(({ source }) => source === 'query');
   return [
     ...unchecked.map(({ source }) => `a schema for its ${source}`),

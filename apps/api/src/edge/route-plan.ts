@@ -11,9 +11,11 @@ import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
 import { answerUnchanged } from './http-cache.js';
 import { readIdempotencyKey, tellReplay } from './idempotency.js';
+import { readInputs } from './inputs.js';
 import { answerKnown } from './known.js';
 import { slowDownFailures } from './limit-guard.js';
 import type { EdgeParts } from './ports.js';
+import { RememberedAnswers } from './remembered.js';
 import { requestTimeoutMs } from './server-options.js';
 
 const bodyless: ReadonlySet<string> = new Set(['GET', 'HEAD']);
@@ -43,6 +45,9 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (bodyless.has(String(options.method)))
     options.onSend = [answerUnchanged(access, parts.config.publicMaxAgeS), ...hooks(options.onSend)];
   if (access.permission !== 'public') planConsistency(parts, options);
+  // Last: who has no right to be here is not told what is wrong with the question.
+  options.preHandler = [...hooks(options.preHandler), readInputs(takes)];
+  if (access.remembered !== undefined) planRemembered(parts, options, access.remembered);
   if (access.limit === 'auth') options.onSend = [...hooks(options.onSend), slowDownFailures(parts)];
 }
 
@@ -50,6 +55,16 @@ function planConsistency({ consistency }: EdgeParts, options: RouteOptions): voi
   if (consistency === undefined) return;
   options.onRequest = [...hooks(options.onRequest), carryConsistency(consistency)];
   options.onSend = [...hooks(options.onSend), tellConsistency(consistency)];
+}
+
+/** After everything that says who may ask, before everything that changes the text. */
+function planRemembered({ remembered = {} }: EdgeParts, options: RouteOptions, name: string): void {
+  const recall = remembered[name];
+  if (recall === undefined || options.config?.access?.audit !== 'none' || !bodyless.has(String(options.method)))
+    throw new Error(`${options.method} ${options.url} cannot answer from memory: ${name}`);
+  const answers = new RememberedAnswers(recall);
+  options.onRequest = [...hooks(options.onRequest), answers.answer];
+  options.onSend = [answers.remember, ...hooks(options.onSend)];
 }
 
 function planBytes(options: RouteOptions, { receives, bodyLimitBytes = 0 }: AccessRule): void {

@@ -11,7 +11,6 @@ import { observeUnrouted } from './observe.js';
 import type { EdgeParts } from './ports.js';
 import { ProblemAnswers } from './problem-answers.js';
 import { assertCompleteRules, type KnownNames } from './route-check.js';
-import { SchemaPipe } from './schema.pipe.js';
 import { securityHeaders } from './security-headers.js';
 import { headersTimeoutMs, serverOptions } from './server-options.js';
 
@@ -43,7 +42,6 @@ export async function buildServer(
   assertCompleteRules(handlersOf(app), plan.known);
   late.parts = plan.partsOf(app);
   await installEdge(server, late.parts);
-  app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(problems);
   plan.openRoutes(app, server);
   await app.init();

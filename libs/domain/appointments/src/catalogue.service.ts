@@ -7,7 +7,7 @@ import type { Quotas } from '#infra/quotas';
 import { Sharding, type WriteContext } from '#infra/sharding';
 import { isZone, minuteOfInstant } from '#infra/time';
 import { fail } from './appointments.errors.js';
-import { demand } from './appointments.policy.js';
+import { demand, mayDo } from './appointments.policy.js';
 import {
   type Location,
   type LocationChanges,
@@ -33,6 +33,8 @@ import { expectVersion, nextVersion } from './versions.js';
 
 /** The most services that one resource's list of skills shows. */
 const skillsMax = 500;
+
+const serviceKey = (id: ServiceId): string => `service:${id}`;
 
 interface Offered {
   readonly active: boolean;
@@ -121,11 +123,16 @@ export class CatalogueService {
   async service(ctx: TenantContext, id: ServiceId): Promise<Service> {
     demand(ctx, 'catalogue.read');
     const load = (asker: TenantContext) => this.sharding.read(asker, (tx) => this.#rows.service(tx, id));
-    const found = await this.cache.getOrSet(ctx, 'catalogue', `service:${id}`, load, {
+    const found = await this.cache.getOrSet(ctx, 'catalogue', serviceKey(id), load, {
       tags: () => [catalogueTags.services],
     });
     if (!found) throw fail('service.not_found');
     return found;
+  }
+
+  /** The service where this process has it in memory and the asker may see it: for whoever answers at once. */
+  serviceInMemory(ctx: TenantContext, id: ServiceId): Service | undefined {
+    return mayDo(ctx, 'catalogue.read') ? this.cache.inMemory(ctx, 'catalogue', serviceKey(id)) : undefined;
   }
 
   /** Visits that are booked keep the times and resources they have. */

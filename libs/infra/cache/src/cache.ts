@@ -15,8 +15,10 @@ import { HitRates } from './hit-rates.js';
 import { type CacheKey, cacheKey, scopes } from './key.js';
 import { type Asked, type Load, Loading, type Obtained, type Options } from './loading.js';
 import { anyOf, type Kept, Memory } from './memory.js';
-import { unpack } from './packing.js';
+import { isSharable, unpack } from './packing.js';
 import { RedisTier } from './redis-tier.js';
+import { removeRefused } from './refused.js';
+import { isDue } from './renewal.js';
 import { type CacheStats, statsOf } from './stats.js';
 import { type Strategy, type StrategyName, strategyNames, strategyOf } from './strategies.js';
 import { memoryTier, redisTier } from './tiers.js';
@@ -41,8 +43,6 @@ export interface CacheParts {
 export interface Answer<T> extends Omit<Obtained, 'packed'> {
   readonly value: T;
 }
-
-const auditDeadlineMs = 5_000;
 
 /** One load that all who may have its result wait for. */
 interface Flight {
@@ -100,7 +100,7 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
       bus: this.#bus,
       counts: this.#counts,
       clock,
-      onRefused: ({ ctx, key }) => void this.#report(ctx, key),
+      onRefused: ({ ctx, key }) => void removeRefused({ ...parts, redis: this.#redis }, ctx, key),
     });
     measure(metrics, this.#memory);
   }
@@ -133,6 +133,24 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     if (kept && covers(kept.origin, ctx)) return { ...this.#hit(asked, kept), value: this.#memory.valueOf(kept) as T };
     const { packed, from, ageMs } = await this.#obtain(asked, kept);
     return { value: unpack<T>(packed), from, ageMs };
+  }
+
+  /**
+   * What memory has of it, frozen and the same object for as long as it is kept, where it is good for the asker: for whoever can
+   * answer at once. Undefined as well in the last fifth of its time, so that somebody asks who can load it again.
+   */
+  inMemory<T extends object>(ctx: TenantContext, strategy: StrategyName, name: string): T | undefined {
+    if (!this.enabled) return undefined;
+    const key = cacheKey(ctx, strategy, name);
+    const kept = this.#memory.get(key.text, this.#bus.epoch);
+    if (!kept || !covers(kept.origin, ctx) || !isSharable(kept.packed)) return undefined;
+    const { ttlMs } = kept.origin;
+    if (isDue({ leftMs: kept.freshUntil - this.parts.clock.now(), ttlMs, costMs: 0 }, 0)) return undefined;
+    const value = this.#memory.valueOf(kept);
+    if (typeof value !== 'object' || value === null) return undefined;
+    this.#countHit(key);
+    if (this.#kept[strategy].strategy.warmed) this.#accesses.noteHit(key);
+    return value as T;
   }
 
   /**
@@ -208,10 +226,14 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
     return flight && this.#mayJoin(flight, asked) ? this.#join(flight, asked) : this.#fly(asked);
   }
 
-  #hit<T>(asked: Asked<T>, { packed, origin, freshUntil, strategy }: Kept): Omit<Obtained, 'packed'> {
-    const { key } = asked;
+  #countHit({ strategy, tenantId }: CacheKey): void {
     this.#counts.count(strategy, 'memory', 'hit');
-    this.#counts.countTenant(key.tenantId, 'hits');
+    this.#counts.countTenant(tenantId, 'hits');
+  }
+
+  #hit<T>(asked: Asked<T>, { packed, origin, freshUntil }: Kept): Omit<Obtained, 'packed'> {
+    const { key } = asked;
+    this.#countHit(key);
     if (this.#counted(asked)) this.#accesses.noteHit(key);
     const leftMs = freshUntil - this.parts.clock.now();
     this.#loading.renewWhereDue(asked, origin, packed, leftMs);
@@ -270,22 +292,5 @@ export class Cache implements OnModuleInit, BeforeApplicationShutdown {
       log: log.child({ component: 'cache' }),
     };
     return { strategy, facade: facadeOf([memoryTier(parts), redisTier(parts)]) };
-  }
-
-  /** What somebody put into Redis leaves it at once, and the tenant's audit says so. */
-  async #report(asked: TenantContext, { text, strategy, tenantId }: CacheKey): Promise<void> {
-    const { audit, clock, log } = this.parts;
-    log.error('cache.entry_refused', {
-      strategy,
-      tenantId,
-      hint: 'a value in Redis was changed, moved or is not ours',
-    });
-    const actor = { kind: 'system', name: 'cache' } as const;
-    const ctx: TenantContext = { ...asked, actor, deadline: clock.now() + auditDeadlineMs };
-    const event = { action: 'cache.refused', resourceType: 'cache', outcome: 'failure' } as const;
-    const recorded = audit
-      .recordRead(ctx, event)
-      .catch((error: unknown) => log.error('cache.unaudited', { strategy, error }));
-    await Promise.all([this.#redis.remove(text), recorded]);
   }
 }

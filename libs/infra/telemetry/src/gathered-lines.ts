@@ -26,9 +26,9 @@ export class GatheredLines {
 
   /** Calls back when everything written so far has left. */
   flush(done?: (error?: Error | null) => void): void {
-    const isEmpty = this.#lines === '';
     this.#hand();
-    if (!isEmpty || done !== undefined) this.#out.flush(done);
+    // Also where nothing was handed: a flush that met a write under way left the rest behind.
+    this.#out.flush(done);
   }
 
   #hand(): void {
