@@ -90,8 +90,8 @@ function judgeClaims(payload: unknown, expected: Expectation, now: Instant): Ver
 export const hasExpired = ({ exp }: { readonly exp: number }, now: Instant): boolean =>
   exp * 1_000 + clockToleranceMs <= now;
 
-/** What a verified token is remembered by: the token itself is not kept. */
-export const tokenDigest = (token: string): string => hash('sha256', token, 'base64');
+/** What a verified token is remembered by: the signature itself is not kept. */
+export const signatureDigest = (signature: string): string => hash('sha256', signature, 'base64');
 
 const headerShape = z.object({ alg: z.string(), typ: z.string(), kid: z.string(), crit: z.unknown().optional() });
 

@@ -6,12 +6,12 @@ import {
   encodeAccessToken,
   hasExpired,
   type SigningKey,
+  signatureDigest,
   type TokenFault,
-  tokenDigest,
   verifyAccessToken,
 } from './access-token.js';
 
-/** About 500 bytes each. A check of a signature costs 131 µs, finding it again 2 µs. */
+/** About 900 bytes each. A check of a signature costs 131 µs, finding it again 2 µs. */
 export const rememberedMax = 20_000;
 
 export interface AccessTokenOptions {
@@ -32,7 +32,7 @@ export interface AccessSubject {
 /** Makes and checks access tokens. A token that passed is remembered until it expires; revocation is checked elsewhere. */
 export class AccessTokens {
   readonly #keys: ReadonlyMap<string, KeyObject>;
-  readonly #verified = new LRUCache<string, AccessClaims>({ max: rememberedMax });
+  readonly #verified = new LRUCache<string, Remembered>({ max: rememberedMax });
 
   constructor(
     private readonly options: AccessTokenOptions,
@@ -63,19 +63,20 @@ export class AccessTokens {
 
   /** The claims, or why the token is not taken: for the log and metrics, never for the client. */
   verify(token: string): { readonly claims: AccessClaims } | { readonly fault: TokenFault } {
-    const digest = tokenDigest(token);
+    const { signed, digest } = partsOf(token);
     const known = this.#verified.get(digest);
-    if (known !== undefined) return this.#stillGood(digest, known);
+    if (known?.signed === signed) return this.#stillGood(digest, known.claims);
     const expected = { keys: this.#keys, issuer: this.options.issuer, audience: 'api' } as const;
     const verified = verifyAccessToken(token, expected, this.clock.now());
-    if ('claims' in verified) this.#verified.set(digest, verified.claims);
+    if ('claims' in verified) this.#verified.set(digest, { signed, claims: verified.claims });
     return verified;
   }
 
   /** The claims of a token that has passed before and is still good. */
   known(token: string): AccessClaims | undefined {
-    const claims = this.#verified.get(tokenDigest(token));
-    return claims === undefined || hasExpired(claims, this.clock.now()) ? undefined : claims;
+    const { signed, digest } = partsOf(token);
+    const known = this.#verified.get(digest);
+    return known?.signed === signed && !hasExpired(known.claims, this.clock.now()) ? known.claims : undefined;
   }
 
   #stillGood(digest: string, claims: AccessClaims) {
@@ -83,4 +84,16 @@ export class AccessTokens {
     this.#verified.delete(digest);
     return { fault: 'expired' as const };
   }
+}
+
+interface Remembered {
+  /** Header and claims, which are no secret. */
+  readonly signed: string;
+  readonly claims: AccessClaims;
+}
+
+/** A token is known by its signature, of which a digest is kept: whoever has no signature has no token. */
+function partsOf(token: string): { readonly signed: string; readonly digest: string } {
+  const dot = token.lastIndexOf('.');
+  return { signed: token.slice(0, Math.max(0, dot)), digest: signatureDigest(token.slice(dot + 1)) };
 }

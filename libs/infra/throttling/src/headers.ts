@@ -1,5 +1,6 @@
 import type { AppError } from '#infra/kernel';
 import type { LimitResult, LimitState } from './limits.js';
+import { policyItem, seconds } from './policy-item.js';
 import { fail } from './throttling.errors.js';
 
 export interface RateLimitHeaders {
@@ -11,36 +12,19 @@ export interface RateLimitHeaders {
   readonly 'X-RateLimit-Reset'?: string;
 }
 
-const seconds = (ms: number): number => Math.ceil(ms / 1_000);
-
-/** What a policy says of itself never changes, and there are few. */
-const policyItems = new Map<string, string>();
-const policyItemsMax = 1_000;
-function policyItem(state: LimitState): string {
-  const key = `${state.name} ${state.limit} ${state.windowMs}`;
-  const known = policyItems.get(key);
-  if (known !== undefined) return known;
-  const item = newPolicyItem(state);
-  if (policyItems.size < policyItemsMax) policyItems.set(key, item);
-  return item;
-}
-const newPolicyItem = ({ name, limit, windowMs }: LimitState): string =>
-  `"${name}";q=${limit};w=${seconds(windowMs)}${bytesOnly.has(name) ? ';qu="content-bytes"' : ''}`;
 const stateItem = ({ name, remaining, resetMs }: LimitState): string =>
   `"${name}";r=${remaining};t=${seconds(resetMs)}`;
-/** Requests are the usual unit, and not said. */
-const bytesOnly: ReadonlySet<string> = new Set(['upload-bytes']);
-
 /**
  * draft-ietf-httpapi-ratelimit-headers-11: every policy in `RateLimit-Policy`; in `RateLimit` every one too, or, when the
  * call was refused, those that refused. `Retry-After` only then, in seconds, never less than their `t`. `older` adds
  * `X-RateLimit-*` of the tightest policy, for clients that know only those.
  */
-export function rateLimitHeaders({ allowed, retryAfterMs, policies, older = false }: LimitResult): RateLimitHeaders {
+export function rateLimitHeaders(result: LimitResult): RateLimitHeaders {
+  const { allowed, retryAfterMs, policies, older = false } = result;
   if (policies.length === 0) return {};
   const told = allowed ? policies : policies.filter(({ exceeded }) => exceeded);
   return {
-    'RateLimit-Policy': policies.map(policyItem).join(', '),
+    'RateLimit-Policy': result.policyText ?? policies.map(policyItem).join(', '),
     RateLimit: told.map(stateItem).join(', '),
     ...(allowed ? {} : { 'Retry-After': String(Math.max(1, seconds(retryAfterMs))) }),
     ...(older ? olderHeaders(told) : {}),

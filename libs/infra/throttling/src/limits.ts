@@ -7,6 +7,7 @@ import { Blocks } from './blocks.js';
 import { type ChargeGroup, Charges, type LimitCost, type LimitSubject } from './charges.js';
 import { type LimitClassName, limitPolicies } from './limit-classes.js';
 import type { GroupAnswer } from './local-windows.js';
+import { policyItem } from './policy-item.js';
 import { type AnswerSource, SharedWindows } from './shared-windows.js';
 import type { HomeNetworks } from './tenant-networks.js';
 import type { ThrottlingConfig } from './throttling.config.js';
@@ -30,6 +31,8 @@ export interface LimitResult {
   /** 0 when allowed. */
   readonly retryAfterMs: number;
   readonly policies: readonly LimitState[];
+  /** What the policies say of themselves, where it has been written before. */
+  readonly policyText?: string;
   readonly reason?: RefusalReason;
   /** This very call was what blocked its subject. */
   readonly blockedNow?: boolean;
@@ -213,8 +216,20 @@ function resultOf(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer
     policies.push({ ...abusePolicy, resetMs: blockedMs });
     return { allowed: false, retryAfterMs: blockedMs, policies, reason: 'blocked', blockedNow };
   }
-  if (retryAfterMs === 0) return { allowed: true, retryAfterMs, policies };
+  if (retryAfterMs === 0) return { allowed: true, retryAfterMs, policies, policyText: textOf(groups) };
   return { allowed: false, retryAfterMs, policies, reason: reduced ? 'reduced' : 'exceeded' };
+}
+
+/** A caller's groups are the same objects at each call. */
+const texts = new WeakMap<readonly ChargeGroup[], string>();
+
+function textOf(groups: readonly ChargeGroup[]): string {
+  const known = texts.get(groups);
+  if (known !== undefined) return known;
+  const charges = groups.flatMap((group) => group.charges);
+  const text = charges.map(({ name, rule }) => policyItem({ name, ...rule })).join(', ');
+  texts.set(groups, text);
+  return text;
 }
 
 /** Of a group that was not asked, because another one refuses anyway, only the rules are known. */
