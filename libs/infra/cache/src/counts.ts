@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { TenantId } from '#infra/kernel';
-import type { Counter, Metrics } from '#infra/telemetry';
+import type { Counter, CounterSeries, Metrics } from '#infra/telemetry';
 import type { StrategyName } from './strategies.js';
 
 /**
@@ -35,8 +35,9 @@ const none: HitCounts = { hits: 0, misses: 0 };
 export class Counts {
   readonly #metric: Counter<'strategy' | 'tier' | 'result'>;
   readonly #bytes: Counter<'strategy' | 'direction'>;
-  readonly #numbers = new Map<string, number>();
-  readonly #tenants = new LRUCache<TenantId, HitCounts>({ max: tenantsMax });
+  readonly #tallies = new Map<string, { number: number; readonly series: CounterSeries }>();
+  readonly #bytesMoved = new Map<string, number>();
+  readonly #tenants = new LRUCache<TenantId, { hits: number; misses: number }>({ max: tenantsMax });
 
   constructor(metrics: Metrics) {
     this.#metric = metrics.counter('cache_requests_total', 'Reads of the cache by what became of them in each tier.', [
@@ -51,33 +52,34 @@ export class Counts {
   }
 
   count<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): void {
-    this.#metric.inc({ strategy, tier, result });
-    this.#add(`${strategy} ${tier} ${result}`, 1);
+    const name = `${strategy} ${tier} ${result}`;
+    const tally = this.#tallies.get(name) ?? { number: 0, series: this.#metric.of({ strategy, tier, result }) };
+    if (tally.number === 0) this.#tallies.set(name, tally);
+    tally.number += 1;
+    tally.series.inc();
   }
 
   countBytes(strategy: StrategyName, direction: 'read' | 'written', bytes: number): void {
     this.#bytes.inc({ strategy, direction }, bytes);
-    this.#add(`${strategy} bytes ${direction}`, bytes);
+    const name = `${strategy} ${direction}`;
+    this.#bytesMoved.set(name, (this.#bytesMoved.get(name) ?? 0) + bytes);
   }
 
   countTenant(tenantId: TenantId, kind: 'hits' | 'misses'): void {
-    const counted = this.ofTenant(tenantId);
-    this.#tenants.set(tenantId, { ...counted, [kind]: counted[kind] + 1 });
+    const counted = this.#tenants.get(tenantId) ?? { hits: 0, misses: 0 };
+    counted[kind] += 1;
+    if (counted.hits + counted.misses === 1) this.#tenants.set(tenantId, counted);
   }
 
   of<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): number {
-    return this.#numbers.get(`${strategy} ${tier} ${result}`) ?? 0;
+    return this.#tallies.get(`${strategy} ${tier} ${result}`)?.number ?? 0;
   }
 
   bytesOf(strategy: StrategyName, direction: 'read' | 'written'): number {
-    return this.#numbers.get(`${strategy} bytes ${direction}`) ?? 0;
+    return this.#bytesMoved.get(`${strategy} ${direction}`) ?? 0;
   }
 
   ofTenant(tenantId: TenantId): HitCounts {
-    return this.#tenants.get(tenantId) ?? none;
-  }
-
-  #add(name: string, by: number): void {
-    this.#numbers.set(name, (this.#numbers.get(name) ?? 0) + by);
+    return { ...(this.#tenants.get(tenantId) ?? none) };
   }
 }

@@ -145,11 +145,21 @@ describe('a failing migration', () => {
       for (let n = 0; n < 500 && !lines.some((line) => line.includes('FAILED')); n += 1)
         await new Promise((resolve) => setTimeout(resolve, 20));
     };
+    let open = (): void => undefined;
+    const begunOnThird = new Promise<void>((resolve) => {
+      open = resolve;
+    });
     const uneven = class Uneven2000000000002 {
       async up(runner: QueryRunner): Promise<void> {
         const [{ name }] = await runner.query('select current_database() as name');
-        if (name === installation.nameOf('shard-1')) await runner.query('select 1 / 0');
-        if (name === installation.nameOf('shard-3')) await failedSeen();
+        if (name === installation.nameOf('shard-3')) {
+          open();
+          await failedSeen();
+        }
+        if (name !== installation.nameOf('shard-1')) return;
+        // What has begun elsewhere is ended; so it has to have begun.
+        await begunOnThird;
+        await runner.query('select 1 / 0');
       }
     };
     const plan = installation.plan([things, uneven, third], { canary: 'shard-2' });
