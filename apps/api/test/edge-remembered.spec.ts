@@ -84,6 +84,7 @@ describe('an answer that is remembered', () => {
     expect((await ask(id, {})).statusCode).toBe(401);
     expect((await ask(id, bearer(stranger))).statusCode).toBe(403);
     expect((await ask(`${id}?colour=red`)).statusCode).toBe(422);
+    expect((await ask('%00')).statusCode).toBe(422);
     expect(askedHandler(id)).toBe(1);
   });
 

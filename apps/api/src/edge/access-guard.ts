@@ -5,6 +5,7 @@ import { clientAddress } from './client-address.js';
 import { fail } from './edge.errors.js';
 import { countAgainstLimits } from './limit-guard.js';
 import type { EdgeParts } from './ports.js';
+import { settled } from './settled.js';
 import { timeAllowedMs } from './time-left.js';
 
 const anonymous: AnonymousActor = Object.freeze({ kind: 'anonymous' });
@@ -12,7 +13,7 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
 
 /** Makes the Context, or refuses: who is it, do the limits allow one more, may they do this. In that order. */
 export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
-  return (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void): void => {
+  return settled((request, reply) => {
     request.ctx = {
       requestId: request.id,
       actor: anonymous,
@@ -21,10 +22,8 @@ export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
       ip: clientAddress(request),
       route,
     };
-    const entering = enter(parts, rule, request, reply);
-    if (entering === undefined) done();
-    else entering.then(() => done(), done);
-  };
+    return enter(parts, rule, request, reply);
+  });
 }
 
 /** Whom this process knows and may count by itself need not wait. */

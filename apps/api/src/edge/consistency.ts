@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { SeenWrite, TenantId } from '#infra/kernel';
+import { settled } from './settled.js';
 
 /** replicas’ `ConsistencyTokens`. */
 export interface TokenIssuer {
@@ -11,15 +12,13 @@ const header = 'x-consistency-token';
 
 /** Takes along what the caller has seen written elsewhere. A token that says nothing costs the caller a replica, no more. */
 export function carryConsistency(tokens: TokenIssuer) {
-  return (request: FastifyRequest, _reply: FastifyReply, done: () => void): void => {
+  return settled((request) => {
     const { ctx } = request;
-    if (ctx.tenant !== null) {
-      const token = request.headers[header];
-      const seen = token === undefined ? null : tokens.read(ctx.tenant.id, String(token));
-      request.ctx = { ...ctx, consistency: { seen, written: null } };
-    }
-    done();
-  };
+    if (ctx.tenant === null) return;
+    const token = request.headers[header];
+    const seen = token === undefined ? null : tokens.read(ctx.tenant.id, String(token));
+    request.ctx = { ...ctx, consistency: { seen, written: null } };
+  });
 }
 
 /** Tells where this request’s write stands, for whoever reads on from another session or another node. */

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { InputMistake } from '#infra/kernel';
 import { fail } from './edge.errors.js';
 import type { Input, Schema, Takes } from './handler-parameters.js';
+import { settled } from './settled.js';
 
 type Outcome = Awaited<ReturnType<Schema['~standard']['validate']>>;
 type Issue = NonNullable<Outcome['issues']>[number] & { readonly code?: string; readonly keys?: readonly string[] };
@@ -12,19 +13,15 @@ type Place = Pick<Input, 'source' | 'name'>;
  * value. A hook, because Nest's pipes make a request wait for several promises.
  */
 export function readInputs({ inputs, pageSize }: Takes) {
-  return (request: FastifyRequest, _reply: unknown, done: (error?: Error) => void): void => {
+  return settled((request) => {
     if (pageSize !== undefined) request.asked = askedBy(request);
     for (const input of inputs) {
       const outcome = input.schema['~standard'].validate(given(request, input));
       if (outcome instanceof Promise) throw new TypeError('schemas of inputs must answer at once');
-      if (outcome.issues !== undefined) {
-        done(fail('request.invalid', { mistakes: mistakesOf(outcome.issues, input) }));
-        return;
-      }
+      if (outcome.issues !== undefined) throw fail('request.invalid', { mistakes: mistakesOf(outcome.issues, input) });
       put(request, input, outcome.value);
     }
-    done();
-  };
+  });
 }
 
 /** What a caller of a list sent, which its cursors are bound to. */

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { TenantContext } from '#infra/kernel';
+import { isId, type TenantContext } from '#infra/kernel';
 import { entityTag } from './answer-headers.js';
 
 /** An entity as memory has it: the same frozen object for as long as it is kept. */
@@ -7,7 +7,7 @@ export interface RememberedEntity {
   readonly version: number;
 }
 
-/** Finds what a path names in the memory of this process; undefined where a handler has to find it. */
+/** Finds what a path of ids names in the memory of this process; undefined where a handler has to find it. Never throws. */
 export type Recall = (ctx: TenantContext, path: Readonly<Record<string, string>>) => RememberedEntity | undefined;
 
 const jsonType = 'application/json; charset=utf-8';
@@ -45,8 +45,10 @@ export class RememberedAnswers {
     done(null, payload);
   };
 
+  /** Whatever is wrong with the path is for the handler's schemas to say. */
   #entityOf({ ctx, params, query }: FastifyRequest): RememberedEntity | undefined {
     for (const _ in query as object) return undefined;
+    for (const id of Object.values(params as Record<string, string>)) if (!isId(id)) return undefined;
     return ctx.tenant === null ? undefined : this.recall(ctx as TenantContext, params as Record<string, string>);
   }
 }
