@@ -4,16 +4,16 @@ import { settled } from '../src/edge/settled.js';
 describe('a hook that settles', () => {
   const server = Fastify();
   const errors = { thrown: 'at once', rejected: 'later' };
+  const works: Readonly<Record<string, () => Promise<void> | void>> = {
+    nothing: () => undefined,
+    waited: () => Promise.resolve(),
+    thrown: () => {
+      throw new Error(errors.thrown);
+    },
+    rejected: () => Promise.reject(new Error(errors.rejected)),
+  };
   beforeAll(async () => {
-    for (const [path, work] of Object.entries({
-      nothing: () => undefined,
-      waited: () => Promise.resolve(),
-      thrown: () => {
-        throw new Error(errors.thrown);
-      },
-      rejected: () => Promise.reject(new Error(errors.rejected)),
-    }))
-      server.get(`/${path}`, { onRequest: settled(work) }, () => path);
+    for (const [path, work] of Object.entries(works)) server.get(`/${path}`, { onRequest: settled(work) }, () => path);
     await server.ready();
   });
   afterAll(() => server.close());
