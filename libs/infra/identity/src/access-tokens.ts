@@ -63,11 +63,11 @@ export class AccessTokens {
 
   /** The claims, or why the token is not taken: for the log and metrics, never for the client. */
   verify(token: string): { readonly claims: AccessClaims } | { readonly fault: TokenFault } {
-    const { signed, digest } = partsOf(token);
-    const known = this.#verified.get(digest);
-    if (known?.signed === signed) return this.#stillGood(digest, known.claims);
+    const remembered = this.known(token);
+    if (remembered !== undefined) return { claims: remembered };
     const expected = { keys: this.#keys, issuer: this.options.issuer, audience: 'api' } as const;
     const verified = verifyAccessToken(token, expected, this.clock.now());
+    const { signed, digest } = partsOf(token);
     if ('claims' in verified) this.#verified.set(digest, { signed, claims: verified.claims });
     return verified;
   }
@@ -77,12 +77,6 @@ export class AccessTokens {
     const { signed, digest } = partsOf(token);
     const known = this.#verified.get(digest);
     return known?.signed === signed && !hasExpired(known.claims, this.clock.now()) ? known.claims : undefined;
-  }
-
-  #stillGood(digest: string, claims: AccessClaims) {
-    if (!hasExpired(claims, this.clock.now())) return { claims };
-    this.#verified.delete(digest);
-    return { fault: 'expired' as const };
   }
 }
 

@@ -15,8 +15,7 @@ export class GatheredLines {
 
   constructor() {
     setInterval(() => this.flush(), gatheredMs).unref();
-    // The stream writes what it holds when the process ends; its own listener comes after this one.
-    process.prependListener('exit', () => this.#hand());
+    process.prependListener('exit', () => this.#end());
   }
 
   write(line: string): void {
@@ -29,6 +28,13 @@ export class GatheredLines {
     this.#hand();
     // Also where nothing was handed: a flush that met a write under way left the rest behind.
     this.#out.flush(done);
+  }
+
+  /** What the stream holds first, or it would begin a write that nobody waits for. */
+  #end(): void {
+    this.#out.flushSync();
+    this.#hand();
+    this.#out.flushSync();
   }
 
   #hand(): void {

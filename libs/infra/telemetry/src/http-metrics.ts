@@ -1,17 +1,9 @@
 import type { CounterSeries, GaugeSeries, HistogramSeries } from './instruments.js';
 import type { Counter, Histogram, Metrics } from './metrics.js';
 
-export interface HttpObservation {
-  readonly method: string;
-  /** The route's template, or `unmatched`; never a path with ids in it. */
-  readonly route: string;
-  readonly status: number;
-  readonly durationMs: number;
-}
-
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-/** What every HTTP request leaves in the metrics: `started()` when it arrives, `ended(…)` once when its answer is out. */
+/** What every HTTP request leaves in the metrics: `started()` when it arrives, `ended(…)` of its route once its answer is out. */
 export class HttpMetrics {
   private readonly duration: Histogram<'app' | 'method' | 'route' | 'status_class'>;
   private readonly requests: Counter<'app' | 'method' | 'route' | 'status'>;
@@ -35,7 +27,7 @@ export class HttpMetrics {
     this.inFlight.inc();
   }
 
-  /** Of one route: its series are found once, and a request only counts. */
+  /** Of one route by its template, or `unmatched`; never a path with ids in it. Its series are found once, and a request only counts. */
   route(method: string, route: string): RouteMetrics {
     const of = { app: this.app, method: methods.has(method) ? method : 'OTHER', route };
     const byStatus = new Map<number, { readonly requests: CounterSeries; readonly duration: HistogramSeries }>();
@@ -55,10 +47,6 @@ export class HttpMetrics {
         series.duration.observe(durationMs / 1_000);
       },
     };
-  }
-
-  ended({ method, route, status, durationMs }: HttpObservation): void {
-    this.route(method, route).ended(status, durationMs);
   }
 }
 

@@ -1,4 +1,4 @@
-export { HttpMetrics, type HttpObservation, type RouteMetrics } from './http-metrics.js';
+export { HttpMetrics, type RouteMetrics } from './http-metrics.js';
 export type { CounterSeries, GaugeSeries, HistogramSeries } from './instruments.js';
 export { createLog, type EventName, Log, type LogEntry } from './log.js';
 export { runWithLogFields } from './log-context.js';

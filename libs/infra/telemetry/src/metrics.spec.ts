@@ -68,7 +68,7 @@ describe('metrics', () => {
 
   it('record nothing and expose nothing when monitoring is off', async () => {
     const { metrics, body } = start({ monitoring: false });
-    new HttpMetrics(metrics, 'api').ended({ method: 'GET', route: '/', status: 200, durationMs: 1 });
+    new HttpMetrics(metrics, 'api').route('GET', '/').ended(200, 1);
     metrics.observedGauge('up', 'Up.', [], () => [{ labels: {}, value: 1 }]);
     expect(metrics.enabled).toBe(false);
     expect((await body()).trim()).toBe('');
@@ -82,11 +82,11 @@ describe('metrics of requests', () => {
     const route = '/api/v1/members/:id';
     for (let n = 0; n < 7; n += 1) {
       http.started();
-      http.ended({ method: 'GET', route, status: 200, durationMs: 8 });
+      http.route('GET', route).ended(200, 8);
     }
     http.started();
     http.started();
-    http.ended({ method: 'BREW', route, status: 503, durationMs: 20_000 });
+    http.route('BREW', route).ended(503, 20_000);
     const exposed = await body();
     expect(exposed).toContain(`http_requests_total{app="api",method="GET",route="${route}",status="200"} 7`);
     expect(exposed).toContain(`http_requests_total{app="api",method="OTHER",route="${route}",status="503"} 1`);
