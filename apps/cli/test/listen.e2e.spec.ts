@@ -158,7 +158,7 @@ describe('praxis listen', () => {
 
   it('renews its token in time, on the connection that it has', async () => {
     const renewed = () => product.metric('gateway-2', 'socket_commands_total{command="reauthenticate",result="ok"}');
-    await steady.until(async () => (await renewed()) === 1, tokenLifeMs);
+    await steady.until(async () => (await renewed()) >= 1, tokenLifeMs);
     const memberId = await enrol(northside);
     await steady.until(() => facts(steady).some(({ payload }) => payload.memberId === memberId));
     expect(steady.err).toEqual([expect.stringMatching(/^listening from \d+ on$/)]);
