@@ -8,7 +8,7 @@ import { type BareServer, type Measured, measure, pin, type Rung, startBareServe
 import { median, type Outcome, rounded, run, say } from '../report.js';
 import { onOwnStack, type Run } from '../stack.js';
 
-const rounds = 9;
+const usualRounds = 9;
 const seconds = 2;
 const warmUpSeconds = 3;
 const aimed = { cache: 0.4, audit: 0.2 } as const;
@@ -27,7 +27,9 @@ const raisedLimits = {
 };
 
 async function bench(): Promise<Outcome> {
-  const { values } = parseArgs({ options: { profile: { type: 'string' }, rung: { type: 'string' } } });
+  const options = { profile: { type: 'string' }, rung: { type: 'string' }, rounds: { type: 'string' } } as const;
+  const { values } = parseArgs({ options });
+  const rounds = Number(values.rounds ?? usualRounds);
   const profiled: Readonly<Record<string, string>> =
     values.profile === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${resolve(values.profile)}` };
   say(
@@ -35,10 +37,10 @@ async function bench(): Promise<Outcome> {
       `the same bytes. ${rounds} rounds of ${seconds} s a rung, in turns; medians count.`,
   );
   const environment = { ...raisedLimits, ...profiled };
-  return onOwnStack({ apis: 1, servers: 2, environment }, (own) => climb(own, values.rung));
+  return onOwnStack({ apis: 1, servers: 2, environment }, (own) => climb(own, rounds, values.rung));
 }
 
-async function climb(own: Run, only: string | undefined): Promise<Outcome> {
+async function climb(own: Run, rounds: number, only: string | undefined): Promise<Outcome> {
   const [limited] = own.stack.apis;
   if (limited === undefined) throw new Error('the stack has no api');
   const unlimited = await startUnlimited(own);
@@ -52,8 +54,8 @@ async function climb(own: Run, only: string | undefined): Promise<Outcome> {
     const pinned = [bare.pid, ...new Set(rungs.map(({ pid }) => pid))].every((pid) => pin(pid, 0));
     if (pinned) pin(process.pid, 1);
     const fallAsleep = stayAwake();
-    const alone = answers.map((_, n): Rung => ({ ...bare, name: `bare ${n}`, path: `/${n}`, headers: {} }));
-    return verdict(rungs, await inTurns([...alone, ...rungs]).finally(fallAsleep), pinned);
+    const steps = rungs.map((own, n): Step => ({ own, alone: { ...bare, name: 'bare', path: `/${n}`, headers: {} } }));
+    return verdict(await inTurns(steps, rounds).finally(fallAsleep), { pinned, rounds });
   } finally {
     for (const server of servers) server.stop();
     await unlimited.stop();
@@ -124,27 +126,46 @@ async function answerOf({ url, path, headers }: Rung) {
   return { type: answer.headers['content-type'] ?? '', body: answer.body };
 }
 
-async function inTurns(rungs: readonly Rung[]): Promise<ReadonlyMap<string, Measured>> {
-  const measured = new Map(rungs.map(({ name }) => [name, [] as Measured[]]));
-  for (const rung of rungs) await measure(rung, warmUpSeconds);
-  for (let round = 0; round < rounds; round += 1)
-    for (const rung of rungs) measured.get(rung.name)?.push(await measure(rung, seconds));
-  return new Map(
-    [...measured].map(([name, all]) => [
-      name,
-      { cpuUs: median(all.map(({ cpuUs }) => cpuUs)), perSecond: median(all.map(({ perSecond }) => perSecond)) },
-    ]),
-  );
+/** A rung, and Fastify alone answering the same. */
+interface Step {
+  readonly own: Rung;
+  readonly alone: Rung;
 }
 
-function verdict(rungs: readonly Rung[], measured: ReadonlyMap<string, Measured>, pinned: boolean): Outcome {
-  const figures: Record<string, number | boolean> = { pinned, rounds, secondsARound: seconds };
+interface MeasuredStep {
+  readonly name: string;
+  readonly own: Measured;
+  readonly alone: Measured;
+  /** Of one right after the other: a machine that is slow for some seconds is so for both. */
+  readonly ratio: number;
+}
+
+async function inTurns(steps: readonly Step[], rounds: number): Promise<MeasuredStep[]> {
+  const pairs = steps.map(() => [] as { readonly own: Measured; readonly alone: Measured }[]);
+  for (const { own, alone } of steps) for (const rung of [alone, own]) await measure(rung, warmUpSeconds);
+  for (let round = 0; round < rounds; round += 1)
+    for (const [n, { own, alone }] of steps.entries())
+      pairs[n]?.push({ alone: await measure(alone, seconds), own: await measure(own, seconds) });
+  return steps.map(({ own: { name } }, n) => {
+    const pairsOf = pairs[n] ?? [];
+    return {
+      name,
+      own: middleOf(pairsOf.map(({ own }) => own)),
+      alone: middleOf(pairsOf.map(({ alone }) => alone)),
+      ratio: median(pairsOf.map(({ own, alone }) => alone.cpuUs / own.cpuUs)),
+    };
+  });
+}
+
+const middleOf = (all: readonly Measured[]): Measured => ({
+  cpuUs: median(all.map(({ cpuUs }) => cpuUs)),
+  perSecond: median(all.map(({ perSecond }) => perSecond)),
+});
+
+function verdict(steps: readonly MeasuredStep[], how: { readonly pinned: boolean; readonly rounds: number }): Outcome {
+  const figures: Record<string, number | boolean> = { ...how, secondsARound: seconds };
   let below = 0;
-  for (const [n, { name }] of rungs.entries()) {
-    const own = measured.get(name);
-    const alone = measured.get(`bare ${n}`);
-    if (own === undefined || alone === undefined) throw new Error(`${name} was not measured`);
-    const ratio = alone.cpuUs / own.cpuUs;
+  for (const { name, own, alone, ratio } of steps) {
     say(
       `  ${name.padEnd(7)}${own.cpuUs.toFixed(1).padStart(7)} µs a request, ${(own.cpuUs - below).toFixed(1).padStart(6)} more ` +
         `than below; Fastify alone ${alone.cpuUs.toFixed(1)} µs: ratio ${ratio.toFixed(2)}; ${own.perSecond.toFixed(0)}/s`,

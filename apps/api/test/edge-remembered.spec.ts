@@ -12,6 +12,7 @@ interface Thing extends RememberedEntity {
 }
 
 const made: string[] = [];
+const lookedUp: string[] = [];
 /** What memory has, and what the source has. */
 const memory = new Map<string, Thing>();
 const source = new Map<string, Thing>();
@@ -32,7 +33,12 @@ let edge: Edge;
 const reader = person(['things.read']);
 const stranger = person(['things.manage']);
 beforeAll(async () => {
-  const remembered = { thing: (_: unknown, { thingId = '' }) => memory.get(thingId) };
+  const remembered = {
+    thing: (_: unknown, { thingId = '' }) => {
+      lookedUp.push(thingId);
+      return memory.get(thingId);
+    },
+  };
   edge = await startEdge({ controllers: [RememberedController], people: [reader, stranger], remembered });
 });
 afterAll(() => edge?.app.close());
@@ -56,6 +62,14 @@ describe('an answer that is remembered', () => {
     const without = ({ date: _d, 'x-request-id': _r, ...rest }: Record<string, unknown>) => rest;
     expect(without(second.headers)).toEqual(without(first.headers));
     expect(second.headers.etag).toBe('"v3"');
+  });
+
+  it('counts as one look into memory', async () => {
+    const id = put('Lamp', 1);
+    await ask(id);
+    lookedUp.length = 0;
+    await ask(id);
+    expect(lookedUp).toEqual([id]);
   });
 
   it('is gone with the object that it was made of', async () => {

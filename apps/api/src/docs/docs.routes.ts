@@ -1,6 +1,6 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
-import { docsSecurityPolicy } from '../edge/security-headers.js';
+import { pageHeaders } from '../edge/security-headers.js';
 import { Asset } from '../static/asset.js';
 import { sendAsset } from '../static/static.routes.js';
 import type { StaticFiles } from '../static/static-files.js';
@@ -14,13 +14,13 @@ const revalidated = 'no-cache';
 export function serveDocs(server: FastifyInstance, document: OpenAPIObject, files: StaticFiles): void {
   const json = new Asset('openapi.json', Buffer.from(JSON.stringify(document)));
   const page = new Asset('docs.html', Buffer.from(pageOf(files)));
-  const policy = docsSecurityPolicy(files.origin);
+  const headers = pageHeaders(files.origin);
   server.get('/openapi.json', route, (request, reply) => {
     reply.header('cache-control', revalidated);
     return sendAsset(request, reply, json, files.config.compression);
   });
   server.get('/docs', route, (request, reply) => {
-    reply.header('cache-control', revalidated).header('content-security-policy', policy);
+    reply.headers(headers).header('cache-control', revalidated);
     return sendAsset(request, reply, page, files.config.compression);
   });
 }

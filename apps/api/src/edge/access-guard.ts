@@ -2,9 +2,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type AnonymousActor, type Context, may } from '#infra/kernel';
 import type { AccessRule } from './access.js';
 import { clientAddress } from './client-address.js';
+import { consistencyOf } from './consistency.js';
 import { fail } from './edge.errors.js';
 import { countAgainstLimits } from './limit-guard.js';
-import type { EdgeParts } from './ports.js';
+import type { EdgeParts, Party } from './ports.js';
 import { settled } from './settled.js';
 import { timeAllowedMs } from './time-left.js';
 
@@ -13,32 +14,33 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i;
 
 /** Makes the Context, or refuses: who is it, do the limits allow one more, may they do this. In that order. */
 export function accessGuard(parts: EdgeParts, rule: AccessRule, route: string) {
+  const isOpen = rule.permission === 'public';
+  const arrival = arrivalMs(rule);
   return settled((request, reply) => {
-    request.ctx = {
-      requestId: request.id,
-      actor: anonymous,
-      tenant: null,
-      deadline: parts.clock.now() - request.waitedMs + timeAllowedMs(request) + arrivalMs(rule),
-      ip: clientAddress(request),
-      route,
-    };
-    return enter(parts, rule, request, reply);
+    // Whom this process knows and may count by itself need not wait.
+    const party = isOpen ? undefined : knownParty(parts, request);
+    const deadline = parts.clock.now() - request.waitedMs + timeAllowedMs(request) + arrival;
+    const who = party === undefined ? nobody : callerOf(parts, party, request);
+    request.ctx = { requestId: request.id, deadline, ip: clientAddress(request), route, ...who };
+    if (isOpen || party !== undefined) return enterAs(parts, rule, request, reply);
+    return identify(parts, rule, request, reply);
   });
 }
 
-/** Whom this process knows and may count by itself need not wait. */
-function enter(parts: EdgeParts, rule: AccessRule, request: FastifyRequest, reply: FastifyReply) {
-  if (rule.permission !== 'public') {
-    const party = knownParty(parts, request);
-    if (party === undefined) return identify(parts, rule, request, reply);
-    request.ctx = { ...request.ctx, tenant: party.tenant, actor: party.actor };
-  }
-  return enterAs(parts, rule, request, reply);
+type Caller = Pick<Context, 'actor' | 'tenant' | 'consistency'>;
+const nobody: Caller = { actor: anonymous, tenant: null };
+
+function callerOf({ consistency }: EdgeParts, { actor, tenant }: Party, request: FastifyRequest): Caller {
+  if (consistency === undefined) return { actor, tenant };
+  return { actor, tenant, consistency: consistencyOf(consistency, tenant.id, request) };
 }
 
-function knownParty({ sessions }: EdgeParts, { headers }: FastifyRequest) {
-  const token = bearer.exec(headers.authorization ?? '')?.[1];
-  return token === undefined ? undefined : sessions.known?.(token);
+const scheme = 'Bearer ';
+
+/** Whatever else the header may be, nobody is known by it. */
+function knownParty({ sessions }: EdgeParts, { headers: { authorization } }: FastifyRequest): Party | undefined {
+  if (authorization === undefined || !authorization.startsWith(scheme)) return undefined;
+  return sessions.known?.(authorization.slice(scheme.length));
 }
 
 function enterAs(
@@ -64,8 +66,8 @@ async function identify(
   reply: FastifyReply,
 ): Promise<void> {
   try {
-    const { tenant, actor } = await parts.sessions.authenticate(bearerToken(request.headers.authorization));
-    request.ctx = { ...request.ctx, tenant, actor };
+    const party = await parts.sessions.authenticate(bearerToken(request.headers.authorization));
+    request.ctx = { ...request.ctx, ...callerOf(parts, party, request) };
   } catch (error) {
     await countAgainstLimits(parts, rule, request.ctx, request, reply);
     throw error;

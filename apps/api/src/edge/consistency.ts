@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { SeenWrite, TenantId } from '#infra/kernel';
-import { settled } from './settled.js';
+import type { Consistency, SeenWrite, TenantId } from '#infra/kernel';
 
 /** replicas’ `ConsistencyTokens`. */
 export interface TokenIssuer {
@@ -10,15 +9,10 @@ export interface TokenIssuer {
 
 const header = 'x-consistency-token';
 
-/** Takes along what the caller has seen written elsewhere. A token that says nothing costs the caller a replica, no more. */
-export function carryConsistency(tokens: TokenIssuer) {
-  return settled((request) => {
-    const { ctx } = request;
-    if (ctx.tenant === null) return;
-    const token = request.headers[header];
-    const seen = token === undefined ? null : tokens.read(ctx.tenant.id, String(token));
-    request.ctx = { ...ctx, consistency: { seen, written: null } };
-  });
+/** What the caller has seen written elsewhere. A token that says nothing costs the caller a replica, no more. */
+export function consistencyOf(tokens: TokenIssuer, tenantId: TenantId, { headers }: FastifyRequest): Consistency {
+  const token = headers[header];
+  return { seen: token === undefined ? null : tokens.read(tenantId, String(token)), written: null };
 }
 
 /** Tells where this request’s write stands, for whoever reads on from another session or another node. */

@@ -42,6 +42,7 @@ const corsOptions = {
 export async function installEdge(server: FastifyInstance, parts: EdgeParts): Promise<void> {
   server.decorateRequest('startedAtMs', 0);
   server.decorateRequest('known', false);
+  server.decorateRequest('remembered', false);
   server.decorate('cursors', new Cursors(parts.cursors));
   observeRequests(server, parts);
   sendConstantHeaders(server, parts.isDraining);

@@ -17,6 +17,8 @@ declare module 'fastify' {
     observed: boolean;
     /** The handler found what it was asked to make. */
     known: boolean;
+    /** It was answered with a text that was made before. */
+    remembered: boolean;
     /** Before it was let in; 0 for almost all. */
     waitedMs: number;
     /** Where a slot is owed back. */

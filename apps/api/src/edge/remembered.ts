@@ -29,6 +29,7 @@ export class RememberedAnswers {
       done();
       return;
     }
+    request.remembered = true;
     reply.header('etag', entityTag(entity.version)).header('content-type', jsonType).send(text);
   };
 
@@ -39,7 +40,8 @@ export class RememberedAnswers {
     payload: unknown,
     done: (error: Error | null, payload?: unknown) => void,
   ): void => {
-    const entity = reply.statusCode === 200 && typeof payload === 'string' ? this.#entityOf(request) : undefined;
+    const isNew = !request.remembered && reply.statusCode === 200 && typeof payload === 'string';
+    const entity = isNew ? this.#entityOf(request) : undefined;
     const isOfThis = entity !== undefined && reply.getHeader('etag') === entityTag(entity.version);
     if (isOfThis && !this.#texts.has(entity)) this.#texts.set(entity, String(payload));
     done(null, payload);

@@ -6,7 +6,7 @@ import { admit } from './admission.js';
 import { tagVersion } from './answer-headers.js';
 import { closeEarly, expectBytes } from './body-bytes.js';
 import { bodyDeadline } from './body-deadline.js';
-import { carryConsistency, tellConsistency } from './consistency.js';
+import { tellConsistency } from './consistency.js';
 import { fail } from './edge.errors.js';
 import type { Takes } from './handler-parameters.js';
 import { answerUnchanged } from './http-cache.js';
@@ -44,17 +44,12 @@ export function planRoute(parts: EdgeParts, options: RouteOptions): void {
   if (access.idempotency !== undefined) planIdempotency(parts, options, access);
   if (bodyless.has(String(options.method)))
     options.onSend = [answerUnchanged(access, parts.config.publicMaxAgeS), ...hooks(options.onSend)];
-  if (access.permission !== 'public') planConsistency(parts, options);
+  if (access.permission !== 'public' && parts.consistency !== undefined)
+    options.onSend = [...hooks(options.onSend), tellConsistency(parts.consistency)];
   // Last: who has no right to be here is not told what is wrong with the question.
   options.preHandler = [...hooks(options.preHandler), readInputs(takes)];
   if (access.remembered !== undefined) planRemembered(parts, options, access.remembered);
   if (access.limit === 'auth') options.onSend = [...hooks(options.onSend), slowDownFailures(parts)];
-}
-
-function planConsistency({ consistency }: EdgeParts, options: RouteOptions): void {
-  if (consistency === undefined) return;
-  options.onRequest = [...hooks(options.onRequest), carryConsistency(consistency)];
-  options.onSend = [...hooks(options.onSend), tellConsistency(consistency)];
 }
 
 /** After everything that says who may ask, before everything that changes the text. */

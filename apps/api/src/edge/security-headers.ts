@@ -1,6 +1,6 @@
 /**
- * Sent with every answer, from one frozen object: computing them per answer costs as much as the rest of a small read.
- * The API's own pages never load anything; /docs widens the policy to its own files.
+ * Sent with every answer, from one frozen object: computing them per answer costs as much as the rest of a small read. Each one
+ * that is sent costs something too: what only a page needs is in `pageHeaders`.
  */
 export const securityHeaders = Object.freeze({
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -8,15 +8,20 @@ export const securityHeaders = Object.freeze({
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
-  'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-  'x-dns-prefetch-control': 'off',
   'cache-control': 'no-store',
 });
 
-/** For the page of /docs: scripts, styles and pictures of ours, from here or from the CDN; calls to here alone. */
-export function docsSecurityPolicy(cdnOrigin?: string): string {
+/** Of the page of /docs: nothing but it is ever shown as a page. */
+export const pageHeaders = (cdnOrigin?: string) => ({
+  'content-security-policy': pageSecurityPolicy(cdnOrigin),
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+  'cross-origin-opener-policy': 'same-origin',
+  'x-dns-prefetch-control': 'off',
+});
+
+/** Scripts, styles and pictures of ours, from here or from the CDN; calls to here alone. */
+function pageSecurityPolicy(cdnOrigin?: string): string {
   const ours = cdnOrigin === undefined ? "'self'" : `'self' ${cdnOrigin}`;
   return [
     "default-src 'none'",

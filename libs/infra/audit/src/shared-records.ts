@@ -1,10 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isAppError, type TenantContext } from '#infra/kernel';
 import type { TenantDatabase } from '#infra/sharding';
 import { fail } from './audit.errors.js';
 import { type Caused, insertEvent, insertEvents } from './event-rows.js';
 
 /** Events of one transaction. */
-const togetherMax = 100;
+const togetherMax = 200;
+/** Where so many came together, the next transaction waits a moment for as many: each costs the same for one as for all. */
+const companyFrom = 8;
+const companyMs = 2;
 /** Of one tenant, in one process; the next is refused at once. */
 const waitingMax = 1_000;
 
@@ -14,8 +18,8 @@ interface Waiting extends Caused {
 }
 
 /**
- * Transactions that hold nothing but events. What comes while one of a tenant is under way shares the next: nobody waits
- * for company, and a tenant's storm costs one transaction for many.
+ * Transactions that hold nothing but events. What comes while one of a tenant is under way shares the next: a few wait for
+ * nobody, and a tenant's storm costs one transaction for many.
  */
 export class SharedRecords {
   readonly #lines = new Map<string, Waiting[]>();
@@ -38,7 +42,10 @@ export class SharedRecords {
 
   /** Until nobody waits; a new line begins with the next event. */
   async #serve(tenantId: string, first: readonly Waiting[]): Promise<void> {
-    for (let together = first; together.length > 0; together = this.#next(tenantId)) await this.#together(together);
+    for (let together = first; together.length > 0; together = this.#next(tenantId)) {
+      await this.#together(together);
+      if (together.length >= companyFrom) await sleep(companyMs);
+    }
     this.#lines.delete(tenantId);
   }
 

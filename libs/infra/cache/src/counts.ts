@@ -27,6 +27,11 @@ export interface HitCounts {
   readonly misses: number;
 }
 
+interface Tally {
+  number: number;
+  readonly series: CounterSeries;
+}
+
 /** Tenants with counts of their own in this process; who asked least recently is forgotten. */
 const tenantsMax = 10_000;
 const none: HitCounts = { hits: 0, misses: 0 };
@@ -35,7 +40,7 @@ const none: HitCounts = { hits: 0, misses: 0 };
 export class Counts {
   readonly #metric: Counter<'strategy' | 'tier' | 'result'>;
   readonly #bytes: Counter<'strategy' | 'direction'>;
-  readonly #tallies = new Map<string, { number: number; readonly series: CounterSeries }>();
+  readonly #tallies = new Map<StrategyName, Map<string, Map<string, Tally>>>();
   readonly #bytesMoved = new Map<string, number>();
   readonly #tenants = new LRUCache<TenantId, { hits: number; misses: number }>({ max: tenantsMax });
 
@@ -52,11 +57,17 @@ export class Counts {
   }
 
   count<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): void {
-    const name = `${strategy} ${tier} ${result}`;
-    const tally = this.#tallies.get(name) ?? { number: 0, series: this.#metric.of({ strategy, tier, result }) };
-    if (tally.number === 0) this.#tallies.set(name, tally);
+    const tally = this.#tallies.get(strategy)?.get(tier)?.get(result) ?? this.#begin(strategy, tier, result);
     tally.number += 1;
     tally.series.inc();
+  }
+
+  #begin(strategy: StrategyName, tier: Tier, result: string): Tally {
+    const ofStrategy = this.#tallies.get(strategy) ?? new Map<string, Map<string, Tally>>();
+    const ofTier = ofStrategy.get(tier) ?? new Map<string, Tally>();
+    const tally = { number: 0, series: this.#metric.of({ strategy, tier, result }) };
+    this.#tallies.set(strategy, ofStrategy.set(tier, ofTier.set(result, tally)));
+    return tally;
   }
 
   countBytes(strategy: StrategyName, direction: 'read' | 'written', bytes: number): void {
@@ -72,7 +83,7 @@ export class Counts {
   }
 
   of<T extends Tier>(strategy: StrategyName, tier: T, result: OutcomeOf<T>): number {
-    return this.#tallies.get(`${strategy} ${tier} ${result}`)?.number ?? 0;
+    return this.#tallies.get(strategy)?.get(tier)?.get(result)?.number ?? 0;
   }
 
   bytesOf(strategy: StrategyName, direction: 'read' | 'written'): number {

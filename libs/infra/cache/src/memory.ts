@@ -33,6 +33,8 @@ export interface Kept {
 
 interface Held extends Kept {
   mark: number;
+  /** The last instant at which it is given. */
+  readonly until: Instant;
   /** What the bytes mean, from the first time that somebody asked. */
   meaning: unknown;
 }
@@ -50,14 +52,15 @@ export class Memory {
   readonly #occupancy = new Map<StrategyName, { entries: number; bytes: number }>();
   readonly #forgettings = new Forgettings();
 
-  constructor({ maxEntries, maxBytes }: MemoryBounds, clock: Clock) {
+  constructor(
+    { maxEntries, maxBytes }: MemoryBounds,
+    private readonly clock: Clock,
+  ) {
     this.#held = new LRUCache<string, Held>({
       max: maxEntries,
       maxSize: maxBytes,
       maxEntrySize: Math.floor(maxBytes * entryMaxShare),
       sizeCalculation: costOf,
-      ttlResolution: 0,
-      perf: clock,
       // A removal and a replacement alike: what left is subtracted, and `put` adds what came.
       dispose: (held, key) => this.#account(held, key, -1),
     });
@@ -67,7 +70,7 @@ export class Memory {
   get(key: string, epoch: number): Kept | undefined {
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
-    const current = held.epoch === null || held.epoch === epoch;
+    const current = held.until >= this.clock.now() && (held.epoch === null || held.epoch === epoch);
     if (current && this.#forgettings.intact(held.scopes, held.mark)) {
       held.mark = this.#forgettings.mark;
       return held;
@@ -96,8 +99,9 @@ export class Memory {
 
   put(key: string, entry: Kept, ttlMs: number): void {
     if (ttlMs <= 0 || !this.#forgettings.intact([key, ...entry.scopes], entry.mark)) return;
-    const held: Held = { ...entry, packed: ownCopy(entry.packed), meaning: undefined };
-    this.#held.set(key, held, { ttl: ttlMs });
+    const until = this.clock.now() + ttlMs;
+    const held: Held = { ...entry, packed: ownCopy(entry.packed), meaning: undefined, until };
+    this.#held.set(key, held);
     if (this.#held.peek(key) === held) this.#account(held, key, 1);
   }
 

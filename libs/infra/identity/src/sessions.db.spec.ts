@@ -214,6 +214,32 @@ describe('a bearer token', () => {
       expect(await codeOf(sessions.authenticate(made(changes)))).toBe('session.ended');
     await expect(sessions.authenticate(made({}))).resolves.toBeDefined();
   });
+
+  it('is known at once for a second after it was asked about, as the same caller, and no longer than its session stands', async () => {
+    const { accessToken } = await fixture.login(await fixture.newOwner());
+    expect(sessions.known(accessToken)).toBeUndefined();
+    const asked = await sessions.authenticate(accessToken);
+    const caller = sessions.known(accessToken);
+    expect(caller).toEqual(asked);
+    fixture.clock.advance(999);
+    expect(sessions.known(accessToken)).toBe(caller);
+    fixture.clock.advance(1);
+    expect(sessions.known(accessToken)).toBeUndefined();
+
+    await sessions.authenticate(accessToken);
+    expect(sessions.known(accessToken)).toBeDefined();
+    await sessions.logout(await fixture.as({ accessToken }));
+    expect(sessions.known(accessToken)).toBeUndefined();
+  });
+
+  it('is not known where its tenant has been suspended', async () => {
+    const owner = await fixture.newOwner();
+    const { accessToken } = await fixture.login(owner);
+    await sessions.authenticate(accessToken);
+    expect(sessions.known(accessToken)).toBeDefined();
+    await fixture.databases.sharding.tenants.suspend(owner.tenant.id);
+    expect(sessions.known(accessToken)).toBeUndefined();
+  });
 });
 
 describe('a refresh token', () => {

@@ -16,13 +16,21 @@ import { type Credentials, type Grant, Login, type LoginGrant } from './login.js
 import { judgeRefresh, readRefreshToken, refreshDigest, successorOf, writeRefreshToken } from './refresh-token.js';
 import { isAlive, isUseNews, type Session, type SessionEnd } from './session.js';
 import { type EndedSession, type RefreshState, SessionsRepository } from './sessions.repository.js';
-import type { Standing } from './standings.js';
+import type { HeldStanding, Standing } from './standings.js';
 import { inTenant, tenantById } from './tenancy.js';
 import { UsersRepository } from './users.repository.js';
 
 export interface Authenticated {
   readonly tenant: Tenant;
   readonly actor: UserActor;
+}
+
+/** Whom a token spoke for, and what that rests upon. */
+interface Known {
+  readonly who: Authenticated;
+  readonly entry: TenantEntry;
+  readonly held: HeldStanding;
+  readonly session: Session;
 }
 
 type Refreshed = { readonly result: 'rotated' | 'repeated'; readonly state: RefreshState };
@@ -33,6 +41,8 @@ export class Sessions {
   readonly #rows = new SessionsRepository();
   readonly #users = new UsersRepository();
   readonly #login: Login;
+  /** Of each token that is remembered. */
+  readonly #lastKnown = new WeakMap<AccessClaims, Known>();
 
   constructor(private readonly parts: IdentityParts) {
     this.#login = new Login(parts);
@@ -62,14 +72,22 @@ export class Sessions {
     return this.#judged(verified.claims, entry, standing) ?? raise(fail('session.ended'));
   }
 
-  /** As `authenticate`, for whoever this process has just seen; everybody else is undefined, which refuses nobody. */
+  /**
+   * As `authenticate`, for whoever this process has just seen: the same object for as long as nothing about them is read anew.
+   * Everybody else is undefined, which refuses nobody.
+   */
   known(bearer: string): Authenticated | undefined {
-    const { tokens, sharding, standings } = this.parts;
+    const { tokens, sharding, standings, clock } = this.parts;
     const claims = tokens.known(bearer);
-    if (claims === undefined) return undefined;
-    const entry = sharding.tenants.known(claims.tid);
-    if (entry === undefined || entry.state === 'suspended') return undefined;
-    return this.#judged(claims, entry, standings.known(entry.id, claims.sid, claims.pv));
+    const entry = claims === undefined ? undefined : sharding.tenants.known(claims.tid);
+    if (claims === undefined || entry === undefined || entry.state === 'suspended') return undefined;
+    const last = this.#lastKnown.get(claims);
+    if (last?.entry === entry && standings.isFresh(last.held) && isAlive(last.session, clock.now())) return last.who;
+    const held = standings.known(entry.id, claims.sid, claims.pv);
+    const who = this.#judged(claims, entry, held?.found);
+    if (who !== undefined && held?.found)
+      this.#lastKnown.set(claims, { who, entry, held, session: held.found.session });
+    return who;
   }
 
   #judged(

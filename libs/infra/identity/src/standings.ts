@@ -15,17 +15,19 @@ export interface Standing {
 export const stalenessMs = 1_000;
 const standingsMax = 50_000;
 
-interface Entry {
+/** A standing in the memory of this process. */
+export interface HeldStanding {
   /** Before the load began: what was committed later may be missing. */
   readonly asOf: Instant;
   readonly standing: Promise<Standing | null>;
   /** Once it is there. */
   found?: Standing | null;
+  isForgotten: boolean;
 }
 
 /** Standings of sessions, kept for a second from the start of their load; many who ask at once share one load. */
 export class Standings {
-  readonly #entries = new LRUCache<string, Entry>({ max: standingsMax });
+  readonly #entries = new LRUCache<string, HeldStanding>({ max: standingsMax });
 
   constructor(
     private readonly load: (tenant: Tenant, sessionId: SessionId) => Promise<Standing | null>,
@@ -40,28 +42,37 @@ export class Standings {
     return isOld ? this.#reload(tenant, sessionId) : standing;
   }
 
-  /** As `of`, where nothing needs to be waited for; null and undefined say that only `of` can tell. */
-  known(tenantId: TenantId, sessionId: SessionId, permissionVersion: number): Standing | null | undefined {
-    const found = this.#fresh(tenantId, sessionId)?.found;
-    return (found?.permissionVersion ?? 0) < permissionVersion ? undefined : found;
+  /** As `of`, where nothing needs to be waited for; undefined says that only `of` can tell. */
+  known(tenantId: TenantId, sessionId: SessionId, permissionVersion: number): HeldStanding | undefined {
+    const held = this.#fresh(tenantId, sessionId);
+    return (held?.found?.permissionVersion ?? -1) < permissionVersion ? undefined : held;
+  }
+
+  /** Whether what was known is still good. */
+  isFresh({ asOf, isForgotten }: HeldStanding): boolean {
+    const ageMs = this.clock.now() - asOf;
+    return !isForgotten && ageMs >= 0 && ageMs < stalenessMs;
   }
 
   /** The next question is answered from the database: for the process in which the session was ended. */
   forget(tenantId: TenantId, sessionId: SessionId): void {
-    this.#entries.delete(keyOf(tenantId, sessionId));
+    const key = keyOf(tenantId, sessionId);
+    const held = this.#entries.peek(key);
+    if (held !== undefined) held.isForgotten = true;
+    this.#entries.delete(key);
   }
 
-  #fresh(tenantId: TenantId, sessionId: SessionId): Entry | undefined {
-    const entry = this.#entries.get(keyOf(tenantId, sessionId));
-    const ageMs = entry === undefined ? -1 : this.clock.now() - entry.asOf;
-    return ageMs >= 0 && ageMs < stalenessMs ? entry : undefined;
+  #fresh(tenantId: TenantId, sessionId: SessionId): HeldStanding | undefined {
+    const held = this.#entries.get(keyOf(tenantId, sessionId));
+    return held !== undefined && this.isFresh(held) ? held : undefined;
   }
 
   #reload(tenant: Tenant, sessionId: SessionId): Promise<Standing | null> {
     const key = keyOf(tenant.id, sessionId);
+    this.forget(tenant.id, sessionId);
     const asOf = this.clock.now();
     const standing = this.load(tenant, sessionId);
-    const entry: Entry = { asOf, standing };
+    const entry: HeldStanding = { asOf, standing, isForgotten: false };
     this.#entries.set(key, entry);
     standing.then(
       (found) => {

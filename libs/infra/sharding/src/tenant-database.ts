@@ -75,7 +75,7 @@ export class RoutedDatabase implements TenantDatabase {
       const pool = place.bulk();
       const timeoutMs = Math.max(1, Math.ceil(ctx.deadline - this.parts.clock.now()));
       const entry = entering({ tenantId: ctx.tenant.id, epoch: place.epoch, timeoutMs, after: null, onPrimary: true });
-      return this.#written(ctx, place, true, (afterCommit) =>
+      return this.#written(ctx, place, (afterCommit) =>
         transactInBulk(pool, entry, (db) => fn({ ...ctx, db, afterCommit })),
       );
     });
@@ -114,8 +114,10 @@ export class RoutedDatabase implements TenantDatabase {
     { readBack, keyed }: { readonly readBack: boolean; readonly keyed: boolean },
   ): Promise<T> {
     const work = (place: Place) =>
-      this.#written(ctx, place, readBack, (afterCommit) =>
-        transact(place.set.primary, 'write', this.#entry(ctx, place), (db) => fn({ ...ctx, db, afterCommit })),
+      this.#written(ctx, place, (afterCommit) =>
+        transact(place.set.primary, readBack ? 'write' : 'write unread', this.#entry(ctx, place), (db) =>
+          fn({ ...ctx, db, afterCommit }),
+        ),
       );
     return this.#served(ctx, work, keyed);
   }
@@ -124,13 +126,12 @@ export class RoutedDatabase implements TenantDatabase {
   async #written<T>(
     ctx: TenantContext,
     place: Place,
-    readBack: boolean,
     work: (afterCommit: (hook: () => void) => void) => Promise<Transacted<T>>,
   ): Promise<T> {
     const committed: (() => void)[] = [];
     const { value, position } = await work((hook) => committed.push(hook));
     for (const hook of committed) runHook(hook);
-    if (readBack && position !== null) await this.#remember(ctx, place, position);
+    if (position !== null) await this.#remember(ctx, place, position);
     return value;
   }
 

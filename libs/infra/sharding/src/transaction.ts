@@ -12,9 +12,12 @@ export interface Statement {
   readonly parameters: readonly unknown[];
 }
 
+/** `write unread`: nobody will look for what is written, so that nobody asks where the log stands after it. */
+export type Mode = 'read' | 'write' | 'write unread';
+
 export interface Transacted<T> {
   readonly value: T;
-  /** Where the log stood right after the commit; null for reads. */
+  /** Where the log stood right after the commit; null for all but `write`. */
   readonly position: WalPosition | null;
 }
 
@@ -38,7 +41,7 @@ const answerGraceMs = 2_000;
  */
 export async function transact<T>(
   pool: NodePool,
-  mode: 'read' | 'write',
+  mode: Mode,
   entry: Statement | null,
   fn: (db: WriteDb) => Promise<T>,
   longestMs?: number,
@@ -141,7 +144,7 @@ class Flight implements WriteDb {
 
   constructor(
     private readonly put: Put,
-    private readonly mode: 'read' | 'write',
+    private readonly mode: Mode,
   ) {}
 
   begin(): Promise<pg.QueryResult> {
@@ -195,13 +198,13 @@ class Flight implements WriteDb {
     return answered;
   }
 
-  /** Where the log stood right after; null for reads. */
+  /** Where the log stood right after; null for all but `write`. */
   async commit(): Promise<WalPosition | null> {
     this.#closed = true;
     if (this.#unsent !== undefined) throw this.#unsent;
-    this.#inDoubt = this.mode === 'write';
+    this.#inDoubt = this.mode !== 'read';
     const committed = this.#put('commit');
-    const position = this.#inDoubt ? this.#put('select pg_current_wal_insert_lsn() as position') : null;
+    const position = this.mode === 'write' ? this.#put('select pg_current_wal_insert_lsn() as position') : null;
     const { command } = await committed;
     this.#inDoubt = false;
     // PostgreSQL answers COMMIT of a failed transaction with success and the tag ROLLBACK.
@@ -229,7 +232,7 @@ class Flight implements WriteDb {
   failureOf(cause: unknown): unknown {
     const code = codeOf(cause);
     if (code === queryCanceled) return fail('database.timeout', { cause });
-    if (code === readOnly && this.mode === 'write') return readOnlyServer(cause);
+    if (code === readOnly && this.mode !== 'read') return readOnlyServer(cause);
     const isAnswered = isAppError(cause) || sqlState.test(String(code));
     return this.#inDoubt && !isAnswered ? fail('database.in_doubt', { cause }) : cause;
   }
@@ -279,7 +282,7 @@ class Flight implements WriteDb {
 class BulkFlight extends Flight implements BulkDb {
   constructor(
     private readonly wire: BulkWire,
-    mode: 'read' | 'write',
+    mode: Mode,
   ) {
     super((query) => wire.put(query), mode);
   }

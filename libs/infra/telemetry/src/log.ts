@@ -60,12 +60,12 @@ export class Log {
     const constant = { ...this.sink.bindings(), ...writtenFields({ ...this.bound, ...fixed }) };
     const head = '{"log.level":"info"';
     const middle = `,${JSON.stringify(constant).slice(1, -1)}`;
-    const keys = names.map((name) => [name, `,${JSON.stringify(writtenName(name))}:`] as const);
+    const members = names.map((name) => ({ name, key: `,${JSON.stringify(writtenName(name))}:` }));
     const tail = `,"message":${JSON.stringify(oneLine(event))}}\n`;
     return (fields: Pick<LogFields, Name>): void => {
       if (!this.sink.isLevelEnabled('info')) return;
       let line = head + timestamp() + middle;
-      for (const [name, key] of keys) {
+      for (const { name, key } of members) {
         const value = fields[name];
         const text = value === undefined ? undefined : quotedValue(name, value);
         if (text !== undefined) line += key + text;

@@ -63,6 +63,8 @@ interface Compiled {
 export class Charges {
   private readonly byClass = new Map<string, readonly Compiled[]>();
   private readonly callers = new LRUCache<string, readonly ChargeGroup[]>({ max: callersKnown });
+  /** Of the same subject, by class. */
+  private readonly bySubject = new WeakMap<LimitSubject, Map<string, readonly ChargeGroup[]>>();
   private readonly addresses = new LRUCache<string, string>({ max: addressesKnown });
   /** Whom `general` stops before the bucket could be empty needs no bucket. */
   private readonly edgeIsImplied: boolean;
@@ -73,8 +75,18 @@ export class Charges {
 
   /** As `of`, for one request: the same caller's are found again, and not made anew. */
   ofOne(classes: readonly LimitClassName[], subject: LimitSubject): readonly ChargeGroup[] {
+    const name = classes.length === 1 ? (classes[0] ?? '') : classes.join('+');
+    const known = this.bySubject.get(subject)?.get(name);
+    if (known !== undefined) return known;
+    const groups = this.ofCaller(name, classes, subject);
+    // Only users' subjects are the same objects at the next call.
+    if (subject.userId !== undefined && !subject.atHome)
+      this.bySubject.set(subject, (this.bySubject.get(subject) ?? new Map()).set(name, groups));
+    return groups;
+  }
+
+  private ofCaller(name: string, classes: readonly LimitClassName[], subject: LimitSubject): readonly ChargeGroup[] {
     const { ip, userId, tenantId, plan, atHome } = subject;
-    const name = classes.length === 1 ? classes[0] : classes.join('+');
     const key = `${name} ${ip} ${userId} ${tenantId} ${plan} ${atHome}`;
     const known = this.callers.get(key);
     if (known !== undefined) return known;

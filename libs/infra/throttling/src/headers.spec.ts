@@ -41,8 +41,8 @@ describe('headers of rate limits', () => {
   it('name every policy and what is left of each', () => {
     const policies = [state({}), state({ name: 'auth', limit: 10, windowMs: 1_000, remaining: 3, resetMs: 401 })];
     expect(rateLimitHeaders({ allowed: true, retryAfterMs: 0, policies })).toEqual({
-      'RateLimit-Policy': '"general";q=1000;w=900, "auth";q=10;w=1',
-      RateLimit: '"general";r=999;t=945, "auth";r=3;t=1',
+      'ratelimit-policy': '"general";q=1000;w=900, "auth";q=10;w=1',
+      ratelimit: '"general";r=999;t=945, "auth";r=3;t=1',
     });
   });
 
@@ -66,21 +66,21 @@ describe('headers of rate limits', () => {
         const refusing = states.filter(({ exceeded }) => exceeded);
         const retryAfterMs = Math.max(0, ...refusing.map(({ resetMs, moreMs }) => resetMs + moreMs));
         const headers = rateLimitHeaders({ allowed: refusing.length === 0, retryAfterMs, policies: states });
-        expect(parseList(headers['RateLimit-Policy'] ?? '').map(({ item }) => item)).toEqual(
+        expect(parseList(headers['ratelimit-policy'] ?? '').map(({ item }) => item)).toEqual(
           states.map(({ name }) => name),
         );
-        const told = parseList(headers.RateLimit ?? '');
+        const told = parseList(headers.ratelimit ?? '');
         expect(told).toHaveLength(refusing.length === 0 ? states.length : refusing.length);
         for (const { parameters } of refusing.length === 0 ? [] : told)
-          expect(Number(headers['Retry-After'])).toBeGreaterThanOrEqual(parameters.t!);
-        expect(headers['Retry-After'] === undefined).toBe(refusing.length === 0);
+          expect(Number(headers['retry-after'])).toBeGreaterThanOrEqual(parameters.t!);
+        expect(headers['retry-after'] === undefined).toBe(refusing.length === 0);
       }),
     );
   });
 
   it('ask for at least one whole second', () => {
     const refused: LimitResult = { allowed: false, retryAfterMs: 3, policies: [state({ exceeded: true, resetMs: 3 })] };
-    expect(rateLimitHeaders(refused)['Retry-After']).toBe('1');
+    expect(rateLimitHeaders(refused)['retry-after']).toBe('1');
   });
 
   it('come with an error that names the policies that refused', () => {
@@ -96,11 +96,11 @@ describe('headers of rate limits', () => {
     const policies = [state({}), state({ name: 'auth', limit: 10, windowMs: 1_000, remaining: 3, resetMs: 401 })];
     const result = { allowed: true, retryAfterMs: 0, policies };
     expect(rateLimitHeaders({ ...result, older: true })).toMatchObject({
-      'X-RateLimit-Limit': '10',
-      'X-RateLimit-Remaining': '3',
-      'X-RateLimit-Reset': '1',
+      'x-ratelimit-limit': '10',
+      'x-ratelimit-remaining': '3',
+      'x-ratelimit-reset': '1',
     });
-    expect(Object.keys(rateLimitHeaders(result))).toEqual(['RateLimit-Policy', 'RateLimit']);
+    expect(Object.keys(rateLimitHeaders(result))).toEqual(['ratelimit-policy', 'ratelimit']);
   });
 
   it('come with another error where this process counts alone, and where the subject is blocked', () => {

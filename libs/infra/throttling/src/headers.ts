@@ -3,13 +3,14 @@ import type { LimitResult, LimitState } from './limits.js';
 import { policyItem, seconds } from './policy-item.js';
 import { fail } from './throttling.errors.js';
 
+/** Written as the edge keeps them: changing the case of a name costs as much as sending it. */
 export interface RateLimitHeaders {
-  readonly 'RateLimit-Policy'?: string;
-  readonly RateLimit?: string;
-  readonly 'Retry-After'?: string;
-  readonly 'X-RateLimit-Limit'?: string;
-  readonly 'X-RateLimit-Remaining'?: string;
-  readonly 'X-RateLimit-Reset'?: string;
+  'ratelimit-policy'?: string;
+  ratelimit?: string;
+  'retry-after'?: string;
+  'x-ratelimit-limit'?: string;
+  'x-ratelimit-remaining'?: string;
+  'x-ratelimit-reset'?: string;
 }
 
 const stateItem = ({ name, remaining, resetMs }: LimitState): string =>
@@ -23,12 +24,12 @@ export function rateLimitHeaders(result: LimitResult): RateLimitHeaders {
   const { allowed, retryAfterMs, policies, older = false } = result;
   if (policies.length === 0) return {};
   const told = allowed ? policies : policies.filter(({ exceeded }) => exceeded);
-  return {
-    'RateLimit-Policy': result.policyText ?? policies.map(policyItem).join(', '),
-    RateLimit: told.map(stateItem).join(', '),
-    ...(allowed ? {} : { 'Retry-After': String(Math.max(1, seconds(retryAfterMs))) }),
-    ...(older ? olderHeaders(told) : {}),
+  const headers: RateLimitHeaders = {
+    'ratelimit-policy': result.policyText ?? policies.map(policyItem).join(', '),
+    ratelimit: told.map(stateItem).join(', '),
   };
+  if (!allowed) headers['retry-after'] = String(Math.max(1, seconds(retryAfterMs)));
+  return older ? { ...headers, ...olderHeaders(told) } : headers;
 }
 
 /** Of the policy that has the least part of its limit left. */
@@ -37,9 +38,9 @@ function olderHeaders(told: readonly LimitState[]): RateLimitHeaders {
   const [tightest] = [...told].sort((a, b) => share(a) - share(b));
   if (tightest === undefined) return {};
   return {
-    'X-RateLimit-Limit': String(tightest.limit),
-    'X-RateLimit-Remaining': String(tightest.remaining),
-    'X-RateLimit-Reset': String(seconds(tightest.resetMs)),
+    'x-ratelimit-limit': String(tightest.limit),
+    'x-ratelimit-remaining': String(tightest.remaining),
+    'x-ratelimit-reset': String(seconds(tightest.resetMs)),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { BeforeApplicationShutdown } from '@nestjs/common';
-import { type Clock, type Context, systemClock } from '#infra/kernel';
+import { type Actor, type Clock, type Context, systemClock } from '#infra/kernel';
 import type { RedisConnections } from '#infra/redis';
 import type { CounterSeries, Log, Metrics } from '#infra/telemetry';
 import { addressSubject } from './address.js';
@@ -203,8 +203,10 @@ function resultOf(groups: readonly ChargeGroup[], answers: readonly (GroupAnswer
   let blockedMs = 0;
   let blockedNow = false;
   let reduced = false;
-  for (const [n, group] of groups.entries()) {
+  let n = 0;
+  for (const group of groups) {
     const answer = answers[n];
+    n += 1;
     addStates(policies, group, answer);
     if (answer === undefined || answer.taken) continue;
     for (const { waitMs } of answer.states) retryAfterMs = Math.max(retryAfterMs, waitMs);
@@ -234,17 +236,22 @@ function textOf(groups: readonly ChargeGroup[]): string {
 
 /** Of a group that was not asked, because another one refuses anyway, only the rules are known. */
 function addStates(policies: LimitState[], { charges }: ChargeGroup, answer: GroupAnswer | undefined): void {
-  for (const [n, { name, rule }] of charges.entries()) {
+  let n = 0;
+  for (const { name, rule } of charges) {
     const { limit, windowMs } = rule;
     const { remaining, resetMs, waitMs } = answer?.states[n] ?? { remaining: limit, resetMs: 0, waitMs: 0 };
     policies.push({ name, limit, windowMs, remaining, resetMs, exceeded: waitMs > 0 });
+    n += 1;
   }
 }
 
-/** Whom a Context counts for. */
-export const limitSubjectOf = (ctx: Context): LimitSubject => ({
-  ip: ctx.ip ?? 'unknown',
-  userId: ctx.actor.kind === 'user' ? ctx.actor.id : undefined,
-  tenantId: ctx.tenant?.id,
-  plan: ctx.tenant?.plan,
-});
+/** Whom a Context counts for: the same object for as long as a user's actor and address are the same. */
+export function limitSubjectOf({ ip = 'unknown', actor, tenant }: Context): LimitSubject {
+  const known = subjects.get(actor);
+  if (known?.ip === ip && known.tenantId === tenant?.id && known.plan === tenant?.plan) return known;
+  const userId = actor.kind === 'user' ? actor.id : undefined;
+  const subject = { ip, userId, tenantId: tenant?.id, plan: tenant?.plan };
+  if (userId !== undefined) subjects.set(actor, subject);
+  return subject;
+}
+const subjects = new WeakMap<Actor, LimitSubject>();
