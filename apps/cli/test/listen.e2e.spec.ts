@@ -130,7 +130,7 @@ describe('praxis listen', () => {
     const listener = await ready(product.listen(harbour));
     const before = await openSessions(harbour);
     expect(await listener.end(signal)).toEqual({ code: 0, signal: null });
-    expect(await waitUntil(async () => (await openSessions(harbour)) === before - 1, 5_000)).toBe(true);
+    expect(await waitUntil(async () => (await openSessions(harbour)) === before - 1, 20_000)).toBe(true);
     expect(listener.err).toEqual([expect.stringMatching(/^listening from/)]);
   });
 

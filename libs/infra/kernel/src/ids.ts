@@ -1,4 +1,5 @@
 import { v7, validate } from 'uuid';
+import { systemClock } from './clock.js';
 
 declare const brand: unique symbol;
 /** A uuid that only code speaking of the same noun accepts. Ids are UUIDv7 made by the app: sortable, never secrets. */
@@ -11,7 +12,7 @@ export type SessionId = Id<'session'>;
 /** A fresh UUIDv7 (RFC 9562); milliseconds come from the process's clock and order ids roughly by creation. */
 export function newId<T extends string>(): T {
   const random = nextRandom();
-  const now = Date.now();
+  const now = systemClock.now();
   if (now > order.msecs) {
     order.msecs = now;
     order.seq = new DataView(random.buffer, random.byteOffset).getInt32(0);

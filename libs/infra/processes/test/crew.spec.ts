@@ -19,7 +19,10 @@ describe('a crew', () => {
     expect(auto.pids()).not.toContain(auto.pid);
 
     const four = await startCrew(4);
-    const answers = await Promise.all(Array.from({ length: 400 }, () => four.ask('/slow?amount=5')));
+    const askMany = () => Promise.all(Array.from({ length: 400 }, () => four.ask('/slow?amount=5')));
+    // Whoever started first is given the most until all have started.
+    await askMany();
+    const answers = [...(await askMany()), ...(await askMany())];
     const shares = four.pids().map((pid) => answers.filter(({ body }) => body === String(pid)).length);
     expect(Math.min(...shares)).toBeGreaterThan(0);
     expect(Math.max(...shares) / Math.min(...shares)).toBeLessThanOrEqual(2);

@@ -24,7 +24,7 @@ async function relayUntilFinished(rig: QueueRig, ctx: TenantContext): Promise<vo
     await rig.relay.pass();
     return (await rig.rows(ctx)).every(({ outcome }) => outcome === 'done');
   };
-  if (!(await waitUntil(finished, 60_000))) throw new Error('jobs are still unfinished');
+  if (!(await waitUntil(finished, 120_000))) throw new Error('jobs are still unfinished');
 }
 
 describe('queues on a Redis Cluster', () => {
@@ -79,7 +79,7 @@ describe('queues on a Redis Cluster', () => {
     await relayUntilFinished(rig, ctx);
     expect(await rig.rows(ctx)).toHaveLength(300);
     expect(await rig.rows(ctx, 'fact')).toHaveLength(300);
-  }, 90_000);
+  }, 150_000);
 });
 
 describe('the Redis of the queues, with deploy/redis/durable.conf', () => {
@@ -135,5 +135,5 @@ describe('the Redis of the queues, with deploy/redis/durable.conf', () => {
     await relayUntilFinished(rig, ctx);
     expect(await rig.rows(ctx)).toHaveLength(300);
     expect(await rig.rows(ctx, 'fact')).toHaveLength(300);
-  }, 60_000);
+  }, 150_000);
 });
