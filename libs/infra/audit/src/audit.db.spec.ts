@@ -121,6 +121,26 @@ describe('the record of who saw or changed what', () => {
     expect(new Set(rows.map(({ transaction }) => transaction)).size).toBeLessThanOrEqual(4);
   });
 
+  it('records what comes right after many in one transaction, and does not begin with the first of it', async () => {
+    const ctx = await db.newTenant({ shardId: 'shard-1' });
+    const read = (n: number) =>
+      db.audit.recordRead({ ...ctx, requestId: `after-${n}` }, { action: 'card.list', resourceType: 'card' });
+    const transactions = async (from: number) => {
+      const rows = await db.asAdmin<{ transaction: string }>(
+        'shard-1',
+        `select xmin::text as transaction from audit_event
+          where tenant_id = $1 and substr(request_id, 7)::int >= $2`,
+        [ctx.tenant.id, from],
+      );
+      return new Set(rows.map(({ transaction }) => transaction)).size;
+    };
+    await Promise.all(Array.from({ length: 20 }, (_, n) => read(n)));
+    await Promise.all([read(100), read(101), read(102)]);
+    expect(await transactions(100)).toBe(1);
+    await Promise.all([read(200), read(201), read(202)]);
+    expect(await transactions(200)).toBe(2);
+  });
+
   it('one event that the database refuses does not keep those beside it from being recorded', async () => {
     const ctx = await db.newTenant();
     const read = (ip: string) =>

@@ -16,7 +16,7 @@ import { type Credentials, type Grant, Login, type LoginGrant } from './login.js
 import { judgeRefresh, readRefreshToken, refreshDigest, successorOf, writeRefreshToken } from './refresh-token.js';
 import { isAlive, isUseNews, type Session, type SessionEnd } from './session.js';
 import { type EndedSession, type RefreshState, SessionsRepository } from './sessions.repository.js';
-import type { HeldStanding, Standing } from './standings.js';
+import type { KnownStanding, Standing } from './standings.js';
 import { inTenant, tenantById } from './tenancy.js';
 import { UsersRepository } from './users.repository.js';
 
@@ -29,8 +29,7 @@ export interface Authenticated {
 interface Known {
   readonly who: Authenticated;
   readonly entry: TenantEntry;
-  readonly held: HeldStanding;
-  readonly session: Session;
+  readonly held: KnownStanding;
 }
 
 type Refreshed = { readonly result: 'rotated' | 'repeated'; readonly state: RefreshState };
@@ -82,19 +81,15 @@ export class Sessions {
     const entry = claims === undefined ? undefined : sharding.tenants.known(claims.tid);
     if (claims === undefined || entry === undefined || entry.state === 'suspended') return undefined;
     const last = this.#lastKnown.get(claims);
-    if (last?.entry === entry && standings.isFresh(last.held) && isAlive(last.session, clock.now())) return last.who;
+    const isSame = last?.entry === entry && standings.isFresh(last.held);
+    if (isSame && isAlive(last.held.found.session, clock.now())) return last.who;
     const held = standings.known(entry.id, claims.sid, claims.pv);
-    const who = this.#judged(claims, entry, held?.found);
-    if (who !== undefined && held?.found)
-      this.#lastKnown.set(claims, { who, entry, held, session: held.found.session });
+    const who = held && this.#judged(claims, entry, held.found);
+    if (who) this.#lastKnown.set(claims, { who, entry, held });
     return who;
   }
 
-  #judged(
-    { sub, sid }: AccessClaims,
-    { id, plan }: TenantEntry,
-    standing: Standing | null | undefined,
-  ): Authenticated | undefined {
+  #judged({ sub, sid }: AccessClaims, { id, plan }: TenantEntry, standing: Standing | null): Authenticated | undefined {
     if (standing?.status !== 'active' || standing.session.userId !== sub) return undefined;
     if (!isAlive(standing.session, this.parts.clock.now())) return undefined;
     const actor: UserActor = { kind: 'user', id: sub, sessionId: sid, permissions: standing.permissions };

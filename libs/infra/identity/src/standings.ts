@@ -15,8 +15,7 @@ export interface Standing {
 export const stalenessMs = 1_000;
 const standingsMax = 50_000;
 
-/** A standing in the memory of this process. */
-export interface HeldStanding {
+interface Held {
   /** Before the load began: what was committed later may be missing. */
   readonly asOf: Instant;
   readonly standing: Promise<Standing | null>;
@@ -25,9 +24,12 @@ export interface HeldStanding {
   isForgotten: boolean;
 }
 
+/** One that is there. */
+export type KnownStanding = Held & { readonly found: Standing };
+
 /** Standings of sessions, kept for a second from the start of their load; many who ask at once share one load. */
 export class Standings {
-  readonly #entries = new LRUCache<string, HeldStanding>({ max: standingsMax });
+  readonly #entries = new LRUCache<string, Held>({ max: standingsMax });
 
   constructor(
     private readonly load: (tenant: Tenant, sessionId: SessionId) => Promise<Standing | null>,
@@ -43,13 +45,13 @@ export class Standings {
   }
 
   /** As `of`, where nothing needs to be waited for; undefined says that only `of` can tell. */
-  known(tenantId: TenantId, sessionId: SessionId, permissionVersion: number): HeldStanding | undefined {
+  known(tenantId: TenantId, sessionId: SessionId, permissionVersion: number): KnownStanding | undefined {
     const held = this.#fresh(tenantId, sessionId);
-    return (held?.found?.permissionVersion ?? -1) < permissionVersion ? undefined : held;
+    return isThere(held) && held.found.permissionVersion >= permissionVersion ? held : undefined;
   }
 
   /** Whether what was known is still good. */
-  isFresh({ asOf, isForgotten }: HeldStanding): boolean {
+  isFresh({ asOf, isForgotten }: Held): boolean {
     const ageMs = this.clock.now() - asOf;
     return !isForgotten && ageMs >= 0 && ageMs < stalenessMs;
   }
@@ -62,7 +64,7 @@ export class Standings {
     this.#entries.delete(key);
   }
 
-  #fresh(tenantId: TenantId, sessionId: SessionId): HeldStanding | undefined {
+  #fresh(tenantId: TenantId, sessionId: SessionId): Held | undefined {
     const held = this.#entries.get(keyOf(tenantId, sessionId));
     return held !== undefined && this.isFresh(held) ? held : undefined;
   }
@@ -72,7 +74,7 @@ export class Standings {
     this.forget(tenant.id, sessionId);
     const asOf = this.clock.now();
     const standing = this.load(tenant, sessionId);
-    const entry: HeldStanding = { asOf, standing, isForgotten: false };
+    const entry: Held = { asOf, standing, isForgotten: false };
     this.#entries.set(key, entry);
     standing.then(
       (found) => {
@@ -85,5 +87,7 @@ export class Standings {
     return standing;
   }
 }
+
+const isThere = (held: Held | undefined): held is KnownStanding => Boolean(held?.found);
 
 const keyOf = (tenantId: TenantId, sessionId: SessionId): string => `${tenantId}|${sessionId}`;

@@ -1,4 +1,5 @@
-import { destination } from 'pino';
+import { writeSync } from 'node:fs';
+import { monotonicMs } from '#infra/kernel';
 
 /** Lines leave together: a write for each would cost a request as much as its routing. */
 const gatheredBytes = 32 * 1_024;
@@ -6,40 +7,101 @@ const gatheredBytes = 32 * 1_024;
 const gatheredMs = 100;
 /** In UTF-8 a character of a string takes at most so many bytes. */
 const bytesOfChar = 3;
+/** While nobody reads them, so much is kept; what comes then is dropped, and its bytes are counted. */
+const waitingMaxBytes = 64 * 1_024 * 1_024;
+/** A process that ends waits so long for whoever reads its lines. */
+const endMaxMs = 5_000;
+const endPauseMs = 10;
+const stdout = 1;
 
 /**
  * Stdout, for lines that are few characters each. Each is put into bytes as it comes, while its parts are at hand: joined
- * as text, thousands of parts would have to be found again when they leave. They leave at once, as those of `process.stdout`
- * do on a pipe: what another thread still has to write when the process ends comes after what was said later, or never.
+ * as text, thousands of parts would have to be found again when they leave. They leave in the thread that wrote them, so
+ * that they stay in order to the very end; where nobody reads, they wait in memory and hold nobody up.
  */
 export class GatheredLines {
-  readonly #out = destination({ dest: 1, sync: true, minLength: gatheredBytes / 2, maxWrite: 2 * gatheredBytes });
   readonly #bytes = Buffer.allocUnsafeSlow(gatheredBytes);
   #used = 0;
+  /** What stdout had no room for, oldest first. */
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #droppedBytes = 0;
+  readonly #told: (() => void)[] = [];
 
   constructor() {
+    // Once Node has opened it, a pipe without room says so at once instead of holding the process up.
+    void process.stdout;
     setInterval(() => this.flush(), gatheredMs).unref();
-    process.prependListener('exit', () => {
-      this.#hand();
-      this.#out.flushSync();
-    });
+    process.prependListener('exit', () => this.#end());
   }
 
   write(line: string): void {
     if (line.length * bytesOfChar > gatheredBytes - this.#used) this.#hand();
-    if (line.length * bytesOfChar > gatheredBytes) this.#out.write(line);
+    if (line.length * bytesOfChar > gatheredBytes) this.#put(Buffer.from(line));
     else this.#used += this.#bytes.write(line, this.#used);
   }
 
   /** Calls back when everything written so far has left. */
-  flush(done?: (error?: Error | null) => void): void {
+  flush(done?: () => void): void {
+    if (done) this.#told.push(done);
     this.#hand();
-    this.#out.flush(done);
+    this.#offer();
   }
 
   #hand(): void {
     if (this.#used === 0) return;
-    this.#out.write(this.#bytes.toString('utf8', 0, this.#used));
+    this.#put(this.#bytes.subarray(0, this.#used));
     this.#used = 0;
+  }
+
+  #put(bytes: Buffer): void {
+    const taken = this.#waiting.length === 0 ? take(bytes) : 0;
+    if (taken === bytes.length) return;
+    if (taken === 0 && this.#waitingBytes + bytes.length > waitingMaxBytes) this.#droppedBytes += bytes.length;
+    else this.#keep(Buffer.from(bytes.subarray(taken)));
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  #offer(): void {
+    for (let [oldest] = this.#waiting; oldest !== undefined; [oldest] = this.#waiting) {
+      const taken = take(oldest);
+      this.#waitingBytes -= taken;
+      if (taken < oldest.length) {
+        this.#waiting[0] = oldest.subarray(taken);
+        return;
+      }
+      this.#waiting.shift();
+    }
+    this.#sayDropped();
+    for (const done of this.#told.splice(0)) done();
+  }
+
+  #sayDropped(): void {
+    if (this.#droppedBytes === 0) return;
+    this.#keep(Buffer.from(`{"log.level":"warn","message":"log.dropped","praxis.bytes":${this.#droppedBytes}}\n`));
+    this.#droppedBytes = 0;
+    this.#offer();
+  }
+
+  #end(): void {
+    const startedAt = monotonicMs();
+    this.flush();
+    while (this.#waiting.length > 0 && monotonicMs() - startedAt < endMaxMs) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, endPauseMs);
+      this.flush();
+    }
+  }
+}
+
+/** How many of the bytes stdout has taken; all where nobody will ever read them. */
+function take(bytes: Buffer): number {
+  try {
+    return writeSync(stdout, bytes);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : bytes.length;
   }
 }

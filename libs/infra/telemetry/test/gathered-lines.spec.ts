@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { CompiledProduct } from '#infra/testing';
 
 /** From one that is held to the end to more than a stream takes at once. */
@@ -20,13 +21,30 @@ describe('a process that ends', () => {
           encoding: 'utf8',
           maxBuffer: 2 ** 24,
         });
-        const counts = stdout
-          .trimEnd()
-          .split('\n')
-          .map((line) => JSON.parse(line)['praxis.count']);
-        expect(counts).toEqual(Array.from({ length }, (_, n) => n + 1));
+        expect(countsIn(stdout)).toEqual(Array.from({ length }, (_, n) => n + 1));
       }
     },
     60_000,
   );
+
+  it('is held up by nobody who does not read, and loses none of the lines that waited', async () => {
+    const length = 3_000;
+    const program = compiled.program('libs/infra/telemetry/test/talking-process.ts');
+    const child = spawn(process.execPath, [program, String(length), 'stays']);
+    const [said] = await once(child.stderr, 'data');
+    expect(String(said)).toContain('still here');
+    let stdout = '';
+    child.stdout.on('data', (bytes) => {
+      stdout += bytes;
+    });
+    child.stdin.end();
+    await once(child, 'close');
+    expect(countsIn(stdout)).toEqual(Array.from({ length }, (_, n) => n + 1));
+  }, 60_000);
 });
+
+const countsIn = (stdout: string): number[] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line)['praxis.count']);
