@@ -9,7 +9,7 @@ let side: Side;
 let ann: Person;
 let bob: Person;
 beforeAll(async () => {
-  api = await Api.start({ ENABLE_RATE_LIMITING: 'false', REPLICA_LAG_MULTIPLIER: '100' });
+  api = await Api.start({ ENABLE_RATE_LIMITING: 'false' });
   side = await makeSide(api, 'shard-1');
   ann = await join(api, side.ctx, side.slug, ['admin']);
   bob = await join(api, side.ctx, side.slug, ['admin']);
@@ -39,10 +39,18 @@ describe('the consistency token of a write', () => {
     const replica = () => api.app.get(Sharding).nodes.find(({ role }) => role === 'replica-1')?.replica;
     expect(await waitUntil(async () => replica()?.inRotation === true, patienceMs)).toBe(true);
     await api.db.freezeReplica();
-    const token = await create('North Wing');
-    expect(await listed(bob)).not.toContain('North Wing');
-    expect(await listed(bob, token)).toContain('North Wing');
-    expect(await listed(bob, 'somebody made this up')).toContain('North Wing');
-    expect(await listed(ann)).toContain('North Wing');
+    let token = '';
+    let tries = 0;
+    // A read that a busy machine keeps from the replica is answered by the primary.
+    const isInThePast = await waitUntil(async () => {
+      tries += 1;
+      token = await create(`North Wing ${tries}`);
+      return !(await listed(bob)).includes(`North Wing ${tries}`);
+    }, patienceMs);
+    expect(isInThePast).toBe(true);
+    const newest = `North Wing ${tries}`;
+    expect(await listed(bob, token)).toContain(newest);
+    expect(await listed(bob, 'somebody made this up')).toContain(newest);
+    expect(await listed(ann)).toContain(newest);
   }, 60_000);
 });

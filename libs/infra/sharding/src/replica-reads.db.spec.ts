@@ -1,5 +1,9 @@
 import { type Consistency, newId, type TenantContext } from '#infra/kernel';
-import { openTestDatabases, type TestDatabases } from '#infra/testing';
+import { openTestDatabases, type TestDatabases, waitUntil } from '#infra/testing';
+
+const patienceMs = 60_000;
+const enoughInARow = 10;
+jest.setTimeout(patienceMs + 30_000);
 
 let db: TestDatabases;
 beforeAll(async () => {
@@ -29,11 +33,16 @@ const readReplica = (ctx: TenantContext) =>
     { from: 'replica' },
   );
 const asSomeoneElse = (ctx: TenantContext): TenantContext => ({ ...ctx, actor: { kind: 'system', name: newId() } });
-const replicaAnswers = (ctx: TenantContext) =>
-  waitUntil(async () => {
+/** Again and again: a replica that a busy machine was too slow to ask comes back after 10 s, and slowly. */
+const replicaAnswers = async (ctx: TenantContext): Promise<void> => {
+  let inARow = 0;
+  const answers = await waitUntil(async () => {
     await db.databases.shard('shard-1').poll();
-    return (await readReplica(asSomeoneElse(ctx))).replica === true;
-  });
+    inARow = (await readReplica(asSomeoneElse(ctx))).replica === true ? inARow + 1 : 0;
+    return inARow === enoughInARow;
+  }, patienceMs);
+  expect(answers).toBe(true);
+};
 
 describe('a read that asks for a replica', () => {
   it('goes to the primary until the replica has proved itself, then to the replica', async () => {
@@ -107,10 +116,11 @@ describe('a read that asks for a replica', () => {
         },
         { from: 'replica' },
       );
-    await waitUntil(async () => {
+    const onReplica = await waitUntil(async () => {
       await db.databases.shard('shard-1').poll();
       return (await limitOf(db.clock.now() + 60_000))?.replica === true;
-    });
+    }, patienceMs);
+    expect(onReplica).toBe(true);
     expect((await limitOf(db.clock.now() + 60_000))?.timeout).toBe('15s');
     expect(Number.parseInt((await limitOf(db.clock.now() + 900))?.timeout ?? '', 10)).toBeLessThanOrEqual(900);
   });
@@ -164,11 +174,3 @@ describe('a read that asks for a replica', () => {
     expect(await readReplica(ctx)).toEqual({ keys: ['here'], replica: false });
   });
 });
-
-async function waitUntil(check: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const end = performance.now() + timeoutMs;
-  while (!(await check())) {
-    if (performance.now() > end) throw new Error('it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

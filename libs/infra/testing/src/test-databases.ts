@@ -216,6 +216,8 @@ function environment(cluster: TestCluster, names: Readonly<Record<string, string
     DB_RELAY_PASSWORD: relayPassword,
     DB_POOL_MIN: '0',
     DB_REPLICA_POOL_MIN: '0',
+    // What other spec files write at the same time, or how long one keeps the replica frozen, takes it from nobody.
+    REPLICA_LAG_MULTIPLIER: '100',
     ROOT_KEY: rootKey,
     REDIS_URL: `${cluster.redis.url}/${redisDatabase()}`,
     LOG_LEVEL: 'error',
