@@ -1,4 +1,4 @@
-import { hash, type KeyObject, sign, verify } from 'node:crypto';
+import { type KeyObject, sign, verify } from 'node:crypto';
 import { z } from 'zod';
 import type { Instant, SessionId, TenantId, UserId } from '#infra/kernel';
 
@@ -89,9 +89,6 @@ function judgeClaims(payload: unknown, expected: Expectation, now: Instant): Ver
 
 export const hasExpired = ({ exp }: { readonly exp: number }, now: Instant): boolean =>
   exp * 1_000 + clockToleranceMs <= now;
-
-/** What a verified token is remembered by: the signature itself is not kept. */
-export const signatureDigest = (signature: string): string => hash('sha256', signature, 'base64');
 
 const headerShape = z.object({ alg: z.string(), typ: z.string(), kid: z.string(), crit: z.unknown().optional() });
 

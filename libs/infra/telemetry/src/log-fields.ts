@@ -137,5 +137,6 @@ const plain = /^[\x20\x21\x23-\x5b\x5d-\x7e]{0,200}$/;
 /** One listed value as JSON, just as `writtenFields` would have it; undefined where that leaves it out. */
 export function quotedValue(name: LogFieldName, value: LogValue): string | undefined {
   if (typeof value === 'string' && name !== 'route' && plain.test(value)) return `"${value}"`;
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : undefined;
   return JSON.stringify(cleaned(name, value));
 }

@@ -48,6 +48,19 @@ describe('abuse', () => {
     expect((await limits.consume(['public'], { ip })).allowed).toBe(true);
   }, 30_000);
 
+  it('is no debt that is told: who passed was allowed to', async () => {
+    const shared = new RedisWindows((await start()).redis);
+    const ip = '198.51.100.141';
+    for (let n = 0; n < 10; n += 1) {
+      const rule = slidingOf(1, minuteMs);
+      const charge = { ...chargeOf(`limits:{ip:${ip}}:test-${n}`, rule, 0), blamed: true };
+      const { taken, blockedMs } = await shared.consume({ charges: [charge], abuse: abuse(ip) }, [2]);
+      expect([taken, blockedMs]).toEqual([false, undefined]);
+    }
+    const { blockedMs } = await violate(shared, ip, 1);
+    expect(blockedMs).toBeUndefined();
+  });
+
   it('lists whom it blocks, by address or user, with the end of the block', async () => {
     const { limits, redis } = await start();
     const user = someone();

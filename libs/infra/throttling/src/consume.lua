@@ -6,7 +6,7 @@ KEYS[last]       with ARGV[1] = 1: what the subject violated, and how long it is
 ARGV[1]          1: the last key is that hash; 0: there is none
 ARGV[6i - 4 …]   of the i-th counter: algorithm, limit, window in ms, cost, debt, blamed
   algorithm      sliding | fixed | bucket | gcra, as in rule.ts
-  cost           taken only where every cost fits; 0 or more
+  cost           taken only where every cost fits; 0 only tells the debt, which is no violation
   debt           passed already, by a lease: counted whether it fits or not
   blamed         1: exceeding this one counts as a violation of the subject
 
@@ -186,7 +186,7 @@ end
 
 if abuse and taken == 0 and blockedMs == 0 then
   for _, c in ipairs(counters) do
-    if c.wait > 0 and c.blamed and newlyViolated(abuse, c) then level = math.max(level, violate(abuse)) end
+    if c.wait > 0 and c.cost > 0 and c.blamed and newlyViolated(abuse, c) then level = math.max(level, violate(abuse)) end
   end
   if level > 0 then blockedMs = blocks[level] end
 end

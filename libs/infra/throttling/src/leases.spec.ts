@@ -51,13 +51,28 @@ describe('leases', () => {
     const group = groupOf(500);
     expect(leases.pass(group)).toBeUndefined();
     leases.settled(group, leases.owed(group), shared.consume(1, 0));
-    for (let n = 0; n < 5; n += 1) expect(leases.pass(group)?.[0]?.remaining).toBe(498 - n);
+    for (let n = 0; n < 5; n += 1) expect(leases.pass(group)?.states[0]?.remaining).toBe(498 - n);
     expect(leases.pass(group)).toBeUndefined();
     expect(leases.owed(group)).toEqual([5]);
     // Nothing more passes until what was told is acknowledged.
     expect(leases.pass(group)).toBeUndefined();
     leases.settled(group, [5], shared.consume(1, 5));
-    expect(leases.pass(group)?.[0]?.remaining).toBe(492);
+    expect(leases.pass(group)?.states[0]?.remaining).toBe(492);
+  });
+
+  it('run low from three quarters on, until what passed is told', () => {
+    const clock = new FixedClock(0);
+    const leases = new Leases(clock);
+    const shared = new Shared(clock, 800);
+    const group = groupOf(800);
+    leases.settled(group, leases.owed(group), shared.consume(1, 0));
+    const passes = (calls: number) => Array.from({ length: calls }, () => leases.pass(group)?.runsLow);
+    expect(passes(7)).toEqual([false, false, false, false, false, true, true]);
+    const owed = leases.owed(group);
+    // A renewal is under way, and what is left of the lease is given meanwhile.
+    expect(passes(2)).toEqual([false, undefined]);
+    leases.settled(group, owed, shared.consume(0, 7));
+    expect(passes(8)).toEqual([false, false, false, false, true, true, true, undefined]);
   });
 
   it('end after a second, and when a fifth of the limit is left', () => {

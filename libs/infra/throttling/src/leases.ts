@@ -8,6 +8,8 @@ const leaseMax = 1_000;
 const leaseShare = 0.01;
 /** No more leases once so little of a limit is left: its last fifth is counted at every call. */
 const leaseAbove = 0.2;
+/** From this part of a lease on a new one is worth asking for, so that nobody has to wait for it. */
+const lowFrom = 0.75;
 const maxLeases = 50_000;
 
 /** Calls that one process may let through before it tells: a hundredth of the limit, at most a thousand. */
@@ -23,6 +25,11 @@ interface Lease {
   state: RuleState;
 }
 
+/** What a call is told that passes by its leases. */
+export interface LeasedAnswer extends GroupAnswer {
+  readonly runsLow: boolean;
+}
+
 /**
  * While much of a limit is left, a process lets a few calls through by itself and tells Redis afterwards: with its next
  * call, or after a second. What it has let through untold is never more than one lease per count, so all processes
@@ -33,21 +40,25 @@ export class Leases {
 
   constructor(private readonly clock: Clock) {}
 
-  /** The states after a call that passes by its leases; undefined when Redis has to be asked. */
-  pass({ charges }: ChargeGroup): readonly RuleState[] | undefined {
+  /** For a call that passes by its leases; undefined when Redis has to be asked. */
+  pass({ charges }: ChargeGroup): LeasedAnswer | undefined {
     if (this.byKey.size === 0) return undefined;
-    const now = this.clock.now();
+    const at = this.clock.now();
     const leases: Lease[] = [];
     for (const charge of charges) {
       const lease = this.byKey.get(charge.key);
-      if (lease === undefined || !covers(lease, charge, now)) return undefined;
+      if (lease === undefined || !covers(lease, charge, at)) return undefined;
       leases.push(lease);
     }
-    return leases.map((lease, n) => {
-      lease.debt += charges[n]?.cost ?? 0;
+    const states: RuleState[] = [];
+    let runsLow = false;
+    for (const lease of leases) {
+      lease.debt += charges[states.length]?.cost ?? 0;
+      runsLow ||= lease.owed === 0 && lease.debt >= leaseOf(lease.charge.rule.limit) * lowFrom;
       const { remaining, resetMs } = lease.state;
-      return { remaining: Math.max(0, remaining - lease.debt - lease.owed), resetMs, waitMs: 0 };
-    });
+      states.push({ remaining: Math.max(0, remaining - lease.debt - lease.owed), resetMs, waitMs: 0 });
+    }
+    return { at, taken: true, states, runsLow };
   }
 
   /** What is to be told with the next call; counts as told until `settled`. */

@@ -206,6 +206,23 @@ describe('limits', () => {
     expect(counts.reduce((sum, count) => sum + Number(count), 0)).toBe(passed);
   }, 30_000);
 
+  it('renew a lease before it is used up, so that a caller who goes on never waits', async () => {
+    const most = { RATE_LIMIT_EDGE: '1000000', RATE_LIMIT_GENERAL: '1000000' };
+    const { limits, redis } = await start({ ...most, RATE_LIMIT_ANONYMOUS: '100000' });
+    const ask = () => limits.consume(['public'], stranger(12));
+    const waits = (calls: number) => Array.from({ length: calls }, ask).filter((it) => it instanceof Promise).length;
+    await ask();
+    const before = redis.commandCounts('limits');
+    const told = limits.answered.redis;
+    const lease = leaseOf(100_000);
+    expect(waits(lease * 0.7)).toBe(0);
+    expect(redis.commandCounts('limits')).toEqual(before);
+    expect(waits(lease * 0.1)).toBe(0);
+    expect(redis.commandCounts('limits')).not.toEqual(before);
+    expect(await waitUntil(() => limits.answered.redis > told, 5_000)).toBe(true);
+    expect(waits(lease * 0.7)).toBe(0);
+  });
+
   it('tell what passed by a lease within 2 s, though nobody asks again', async () => {
     const { limits, redis } = await start({ RATE_LIMIT_ANONYMOUS: '1000' });
     for (let n = 0; n < 4; n += 1) await limits.consume(['public'], stranger(8));

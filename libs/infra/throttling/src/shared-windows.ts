@@ -67,10 +67,19 @@ export class SharedWindows {
 
   /** What somebody is told who passes by a lease; the call counts. */
   leased(group: ChargeGroup): GroupAnswer | undefined {
-    const states = this.parts.leases ? this.leases.pass(group) : undefined;
-    if (states === undefined) return undefined;
+    const passed = this.parts.leases ? this.leases.pass(group) : undefined;
+    if (passed === undefined) return undefined;
     this.answered.lease += 1;
-    return { at: this.parts.clock.now(), taken: true, states };
+    if (passed.runsLow) this.renew(group);
+    return passed;
+  }
+
+  /** Tells what passed, and asks for nothing else; whoever finds the lease used up meanwhile waits for the answer. */
+  private renew(group: ChargeGroup): void {
+    const key = this.leaseKeyOf(group);
+    if (key === undefined || this.asking.has(key)) return;
+    const charges = group.charges.map((charge) => ({ ...charge, cost: 0 }));
+    void this.keepAsking(key, this.ask({ ...group, charges }, this.parts.clock.now() + this.parts.deadlineMs));
   }
 
   /** Who may pass by a lease waits for the one who asks for it now, instead of asking as well. */
@@ -86,7 +95,10 @@ export class SharedWindows {
       if (answer !== undefined) return answer;
       if (this.parts.clock.now() >= patience) break;
     }
-    const answer = this.ask(group, until);
+    return this.keepAsking(key, this.ask(group, until));
+  }
+
+  private keepAsking(key: string, answer: Promise<GroupAnswer>): Promise<GroupAnswer> {
     this.asking.set(key, answer);
     return answer.finally(() => {
       if (this.asking.get(key) === answer) this.asking.delete(key);
