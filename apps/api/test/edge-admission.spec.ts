@@ -121,6 +121,18 @@ describe('admission', () => {
     expect(await metric('admission_running{door="requests"}')).toBe(0);
   });
 
+  it('who is turned away leaves the one line of every request in the log, and no other', async () => {
+    await start({ ADMISSION_RUNNING_MAX: '1', ADMISSION_QUEUE_MAX: '0' });
+    const inside = call('GET', '/rooms/usual');
+    await until(() => Rooms.running === 1);
+    const { statusCode, headers } = await call('GET', '/rooms/usual');
+    expect(statusCode).toBe(503);
+    const lines = edge.lines.entries.filter((line) => line['http.request.id'] === headers['x-request-id']);
+    expect(lines.map((line) => [line.message, line['error.code']])).toEqual([['request.done', 'service.overloaded']]);
+    Rooms.endOne();
+    expect((await inside).statusCode).toBe(200);
+  });
+
   it('probes are never turned away', async () => {
     await start({ ADMISSION_RUNNING_MAX: '1', ADMISSION_QUEUE_MAX: '0' });
     const inside = call('GET', '/rooms/usual');

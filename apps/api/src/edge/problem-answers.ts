@@ -6,6 +6,8 @@ import { problemMediaType, refusalOf } from './problem.js';
 
 const firstBug = 500;
 const unavailable = 503;
+/** Many are at once, by design, and it must cost little: the one line of every request tells of it. */
+const turnedAway = 'service.overloaded';
 
 /** The only place where a failure becomes an HTTP answer; handlers, hooks and the router all end here. */
 @Catch()
@@ -27,6 +29,7 @@ export class ProblemAnswers implements ExceptionFilter {
   }
 
   private report(error: unknown, request: FastifyRequest, status: number, code: string): void {
+    if (code === turnedAway) return;
     const fields = { requestId: request.id, method: request.method, route: routeOf(request), status, code, error };
     if (status === unavailable) this.log.warn('request.unavailable', fields);
     else this.log.error('request.failed', fields);
