@@ -92,7 +92,9 @@ interface Overload {
 function verdict(peak: Peak, counted: readonly Heard[], { loop, seconds, endedAt }: Overload): Outcome {
   const accepted = counted.filter(({ status }) => status === 200);
   const refused = counted.filter(({ code }) => code === 'service.overloaded');
-  const others = counted.length - accepted.length - refused.length;
+  const rest = counted.filter(({ status, code }) => status !== 200 && code !== 'service.overloaded');
+  const others = rest.length;
+  if (others > 0) say(`  Others: ${[...new Set(rest.map(({ status, code }) => `${status} ${code}`))].join(', ')}`);
   const atOnce = refused.filter(({ ms }) => ms < 1_000);
   const p95Ms = percentile(
     accepted.map(({ ms }) => ms),
