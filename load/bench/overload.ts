@@ -92,9 +92,8 @@ interface Overload {
 function verdict(peak: Peak, counted: readonly Heard[], { loop, seconds, endedAt }: Overload): Outcome {
   const accepted = counted.filter(({ status }) => status === 200);
   const refused = counted.filter(({ code }) => code === 'service.overloaded');
-  const rest = counted.filter(({ status, code }) => status !== 200 && code !== 'service.overloaded');
-  const others = rest.length;
-  if (others > 0) say(`  Others: ${[...new Set(rest.map(({ status, code }) => `${status} ${code}`))].join(', ')}`);
+  const others = counted.filter(({ status, code }) => status !== 200 && code !== 'service.overloaded');
+  const otherKinds = [...new Set(others.map(({ status, code }) => `${status} ${code}`))];
   const atOnce = refused.filter(({ ms }) => ms < 1_000);
   const p95Ms = percentile(
     accepted.map(({ ms }) => ms),
@@ -108,14 +107,14 @@ function verdict(peak: Peak, counted: readonly Heard[], { loop, seconds, endedAt
   say(
     `At ${factor} times that rate: ${goodput.toFixed(0)}/s accepted (${((100 * goodput) / peak.perSecond).toFixed(0)} %), p95 ` +
       `${p95Ms.toFixed(0)} ms; ${atOnce.length} refused at once, p95 ${refusedP95Ms.toFixed(1)} ms; ${refused.length - atOnce.length} ` +
-      `refused after waiting; ${others} others; ${loop.unsent} not sent for want of connections.`,
+      `refused after waiting; ${others.length} others (${otherKinds.join(', ')}); ${loop.unsent} not sent for want of connections.`,
   );
   return {
     passed:
       p95Ms < aimed.p95Factor * peak.p95Ms &&
       goodput >= aimed.goodputShare * peak.perSecond &&
       refusedP95Ms < aimed.refusedWithinMs &&
-      others === 0,
+      others.length === 0,
     figures: {
       normalPerSecond: rounded(peak.perSecond, 0),
       normalP95Ms: rounded(peak.p95Ms),
@@ -131,7 +130,7 @@ function verdict(peak: Peak, counted: readonly Heard[], { loop, seconds, endedAt
       refusedAtOnce: atOnce.length,
       refusedAtOnceP95Ms: rounded(refusedP95Ms),
       refusedAfterWaiting: refused.length - atOnce.length,
-      others,
+      others: others.length,
       unsent: loop.unsent,
     },
   };

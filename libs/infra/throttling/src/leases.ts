@@ -31,9 +31,9 @@ export interface LeasedAnswer extends GroupAnswer {
 }
 
 /**
- * While much of a limit is left, a process lets a few calls through by itself and tells Redis afterwards: with its next call,
- * when the lease runs low, or after a second. What it has let through untold is never more than one lease per count, so all processes
- * together never exceed a limit by more than (processes × lease), and by nothing where only one process asks.
+ * While much of a limit is left, a process lets a few calls through by itself and tells Redis afterwards: with its next
+ * call, when the lease runs low, or after a second. What it has let through untold is never more than one lease per count,
+ * so all processes together never exceed a limit by more than (processes × lease), and by nothing where only one process asks.
  */
 export class Leases {
   private readonly byKey = new Map<string, Lease>();
