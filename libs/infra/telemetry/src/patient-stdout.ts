@@ -16,7 +16,8 @@ export class PatientStdout {
   #waitingBytes = 0;
   #droppedBytes = 0;
   #next: NodeJS.Timeout | undefined;
-  readonly #told: (() => void)[] = [];
+  /** Whoever asks again and again with the same function is told once. */
+  readonly #told = new Set<() => void>();
 
   constructor() {
     // Once Node has opened it, a pipe without room says so at once instead of holding the process up.
@@ -39,7 +40,7 @@ export class PatientStdout {
 
   /** Calls back when everything written so far has left. */
   flush(done?: () => void): void {
-    if (done) this.#told.push(done);
+    if (done) this.#told.add(done);
     this.#offer();
   }
 
@@ -74,7 +75,9 @@ export class PatientStdout {
   }
 
   #tell(): void {
-    for (const done of this.#told.splice(0)) done();
+    const told = [...this.#told];
+    this.#told.clear();
+    for (const done of told) done();
   }
 
   #offerSoon(): void {
